@@ -1,0 +1,35 @@
+"""modalconflict: when a multimodal model follows the text and when the image, why, and where in its layers it wavers.
+
+Nothing heavy is loaded here: a name is imported from its submodule at first use, so that the statistics
+are usable without torch or OpenCV in memory.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from modalconflict.errors import InvalidArgument, IoError, ModalConflictError, ModelError
+
+__version__ = "0.1.0"
+
+# public name -> submodule that defines it
+_LAZY: dict[str, str] = {}
+
+_SUBMODULES = frozenset({"datasets", "export", "plots"})
+
+__all__ = ["InvalidArgument", "IoError", "ModalConflictError", "ModelError", *_LAZY, *_SUBMODULES]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _SUBMODULES:
+        return importlib.import_module(f"modalconflict.{name}")
+    if name in _LAZY:
+        value = getattr(importlib.import_module(f"modalconflict.{_LAZY[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'modalconflict' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
