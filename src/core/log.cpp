@@ -1,7 +1,7 @@
 // spdlog stays behind this file: its headers bring a fmt that cannot meet the one on torch's include path.
 #include <modalconflict/log.hpp>
 
-#include <spdlog/sinks/callback_sink.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
@@ -14,9 +14,9 @@ namespace {
 
 class SinkSwitch final : public spdlog::sinks::base_sink<std::mutex> {
 public:
-    void set(Sink sink) {
-        const std::lock_guard lock(mutex_);
-        sink_ = std::move(sink);
+    void set(Sink replacement) {
+        const std::lock_guard lock(this->mutex_);
+        user_sink_ = std::move(replacement);
     }
 
 private:
@@ -30,15 +30,15 @@ private:
         }
     }
     void sink_it_(const spdlog::details::log_msg& message) override {
-        if (sink_) {
-            sink_(level_of(message.level), {message.payload.data(), message.payload.size()});
+        if (user_sink_) {
+            user_sink_(level_of(message.level), {message.payload.data(), message.payload.size()});
         } else {
             stderr_.log(message);
         }
     }
     void flush_() override { stderr_.flush(); }
 
-    Sink sink_;
+    Sink user_sink_;
     spdlog::sinks::stderr_sink_st stderr_;
 };
 

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <modalconflict/dataset/scene.hpp>
+
+#include <opencv2/core.hpp>
+
+namespace modalconflict::dataset {
+
+/// Coverage of one figure: alpha counts 0..16 of the samples of each pixel inside box (clipped to the canvas).
+struct Coverage {
+    cv::Rect box;
+    cv::Mat alpha;  // CV_8UC1, box.size()
+};
+
+/// A pixel belongs to a figure when at least half of its samples do.
+inline constexpr int kSamples = 16;
+inline constexpr int kOwned = 8;
+
+[[nodiscard]] Coverage cover(const SceneObject& object, int width, int height);
+
+}  // namespace modalconflict::dataset
