@@ -6,7 +6,7 @@ moves the hidden states far beyond any tolerance.
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import torch
@@ -76,19 +76,40 @@ def widen_(module: nn.Module, seed: int) -> None:
 
 
 def tiny_llava(
-    *, seed: int = 0, layers: int = 4, kv_heads: int = 2, tied: bool = False, strategy: str = "default",
-    attention_bias: bool = False, chat_template: str | None = None, max_positions: int = 256,
+    *,
+    seed: int = 0,
+    layers: int = 4,
+    kv_heads: int = 2,
+    tied: bool = False,
+    strategy: str = "default",
+    attention_bias: bool = False,
+    chat_template: str | None = None,
+    max_positions: int = 256,
 ) -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
     """Return a random LLaVA-1.5 (CLIP tower of 3 blocks on 56 x 56 pixels, 16 image tokens) and its processor."""
     tokenizer = tiny_tokenizer()
     config = LlavaConfig(
         vision_config=CLIPVisionConfig(
-            hidden_size=32, intermediate_size=64, num_hidden_layers=3, num_attention_heads=4, image_size=56, patch_size=14
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=3,
+            num_attention_heads=4,
+            image_size=56,
+            patch_size=14,
         ),
         text_config=LlamaConfig(
-            hidden_size=64, intermediate_size=128, num_hidden_layers=layers, num_attention_heads=4,
-            num_key_value_heads=kv_heads, vocab_size=len(tokenizer), max_position_embeddings=max_positions,
-            tie_word_embeddings=tied, attention_bias=attention_bias, bos_token_id=1, eos_token_id=2, pad_token_id=3,
+            hidden_size=64,
+            intermediate_size=128,
+            num_hidden_layers=layers,
+            num_attention_heads=4,
+            num_key_value_heads=kv_heads,
+            vocab_size=len(tokenizer),
+            max_position_embeddings=max_positions,
+            tie_word_embeddings=tied,
+            attention_bias=attention_bias,
+            bos_token_id=1,
+            eos_token_id=2,
+            pad_token_id=3,
         ),
         image_token_index=tokenizer.convert_tokens_to_ids(IMAGE_TOKEN),
         vision_feature_select_strategy=strategy,
@@ -146,18 +167,40 @@ class TinyPocket(nn.Module):
         self.projector = TinyConvProjector()
         self.language_model = LlamaForCausalLM(
             LlamaConfig(
-                hidden_size=48, intermediate_size=96, num_hidden_layers=3, num_attention_heads=3, num_key_value_heads=1,
-                vocab_size=vocab_size, max_position_embeddings=128, tie_word_embeddings=True,
-                bos_token_id=1, eos_token_id=2, pad_token_id=3,
+                hidden_size=48,
+                intermediate_size=96,
+                num_hidden_layers=3,
+                num_attention_heads=3,
+                num_key_value_heads=1,
+                vocab_size=vocab_size,
+                max_position_embeddings=128,
+                tie_word_embeddings=True,
+                bos_token_id=1,
+                eos_token_id=2,
+                pad_token_id=3,
             )
         )
-        self.config = SimpleNamespace(model_type="pocket")
         self.image_token_id = image_token_id
         self.num_image_tokens = 16
+        self.image_size = 32
+
+    @property
+    def config(self) -> LlamaConfig:
+        """The decoder's configuration."""
+        return self.language_model.config
+
+    def forward(self, input_ids: torch.Tensor, pixel_values: torch.Tensor | None = None, **kwargs: Any) -> Any:
+        """Run a prompt; `pixel_values` (images, 3, 32, 32) fill the image tokens in order."""
+        embeddings = self.language_model.get_input_embeddings()(input_ids)
+        if pixel_values is not None:
+            features = self.projector(self.vision_tower(pixel_values))
+            places = (input_ids == self.image_token_id).unsqueeze(-1).expand_as(embeddings)
+            embeddings = embeddings.masked_scatter(places, features)
+        return self.language_model(inputs_embeds=embeddings, **kwargs)
 
 
 def tiny_pocket(seed: int = 0) -> tuple[TinyPocket, PreTrainedTokenizerFast]:
-    """Return a random `TinyPocket` in evaluation mode, its running statistics moved off their start, and a tokenizer."""
+    """Return a random `TinyPocket` in evaluation mode, its running statistics moved off 0 and 1, and a tokenizer."""
     tokenizer = tiny_tokenizer()
     tokenizer.add_special_tokens({"additional_special_tokens": ["<|im_start|>", "<|im_end|>"]})
     model = TinyPocket(len(tokenizer), tokenizer.convert_tokens_to_ids(IMAGE_TOKEN))

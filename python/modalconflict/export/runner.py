@@ -1,0 +1,134 @@
+"""A plain Python reading of a bundle: the exporter's check on its own work, and the engine's contract in 100 lines.
+
+It loads programs through ``torch.jit.load``, binds the stored weights and walks the layers with a past, exactly as the
+C++ engine does, but one prompt at a time and without sharing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from safetensors import safe_open
+
+from modalconflict.bundle import Bundle
+from modalconflict.export import programs
+
+Past = list[tuple[torch.Tensor, torch.Tensor]]
+
+
+@dataclass(frozen=True)
+class Walk:
+    """What one prompt gave.
+
+    Attributes
+    ----------
+    hidden
+        Shape (layers + 1, S, d): the embedding output, then each layer's.
+    logits
+        Shape (S, V), float32.
+    """
+
+    hidden: torch.Tensor
+    logits: torch.Tensor
+
+
+class BundleRunner:
+    """Runs a bundle's prompts one at a time on the CPU.
+
+    Parameters
+    ----------
+    bundle
+        A bundle; verify it first if it may be a stranger's.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.manifest: dict[str, Any] = bundle.manifest
+        self.dtype: torch.dtype = getattr(torch, self.manifest["dtype"])
+        self.tensors: dict[str, torch.Tensor] = {}
+        for name in self.manifest["weights"]:
+            with safe_open(bundle.path / name, framework="pt") as shard:
+                self.tensors.update({key: shard.get_tensor(key) for key in shard.keys()})  # noqa: SIM118
+        self._files = {name: bundle.path / entry["file"] for name, entry in self.manifest["programs"].items()}
+        self._rotary = self._program(self.manifest["ropes"]["default"])
+        self._vision = self._program(self.manifest["vision"])
+        self._projector = self._program(self.manifest["projector"])
+        self._layers = [self._program(entry) for entry in self.manifest["layers"]]
+
+    def _program(self, entry: dict[str, Any]) -> torch.jit.ScriptModule:
+        program = programs.load(self._files[entry["program"]])
+        programs.bind(program, self.tensors, entry["prefix"])
+        return program
+
+    def embed(self, ids: torch.Tensor, pixel_values: torch.Tensor | None) -> torch.Tensor:
+        """Return the first layer's input (1, S, d): token rows, the image's rows in the place of its tokens."""
+        entry = self.manifest["embed"]
+        h = self.tensors[entry["weight"]][ids] * entry["scale"]
+        if pixel_values is not None:
+            rows = self._projector(self._vision(pixel_values.to(self.dtype)))
+            h[ids == self.manifest["image_token_id"]] = rows.reshape(-1, h.shape[-1])
+        return h
+
+    def unembed(self, h: torch.Tensor) -> torch.Tensor:
+        """Return float32 logits of un-normed hidden states (..., d)."""
+        entry = self.manifest["unembed"]
+        norm = entry["norm"]
+        weight = self.tensors[norm["weight"]]
+        if norm["kind"] == "rms":
+            x = h.float()
+            x = (x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + norm["eps"])).to(h.dtype) * (weight + norm["offset"])
+        else:
+            bias = self.tensors[norm["bias"]] if norm["bias"] else None
+            x = torch.nn.functional.layer_norm(h, h.shape[-1:], weight, bias, norm["eps"])
+        bias = self.tensors[entry["bias"]] if entry["bias"] else None
+        logits = torch.nn.functional.linear(x, self.tensors[entry["weight"]], bias).float() * entry["scale"]
+        cap = entry["softcap"]
+        return logits if cap is None else torch.tanh(logits / cap) * cap
+
+    def mask(self, entry: dict[str, Any], begin: int, end: int) -> torch.Tensor:
+        """Return the additive mask (1, 1, end - begin, end) of the queries begin..end over all keys so far."""
+        query = torch.arange(begin, end)[:, None]
+        key = torch.arange(end)[None, :]
+        seen = key <= query
+        if entry["mask"] == "sliding":
+            seen &= key > query - entry["window"]
+        mask = torch.zeros(seen.shape, dtype=self.dtype).masked_fill(~seen, torch.finfo(self.dtype).min)
+        return mask[None, None]
+
+    @torch.no_grad()
+    def run(self, ids: torch.Tensor, pixel_values: torch.Tensor | None = None, cut: int = 0) -> Walk:
+        """Run one prompt, its first `cut` positions as a prefix whose keys and values the rest reads.
+
+        Parameters
+        ----------
+        ids
+            Shape (S,), int64, image placeholders included.
+        pixel_values
+            Shape (T, 3, H, W), or None.
+        cut
+            Length of the prefix, within [0, S).
+
+        Returns
+        -------
+        Walk
+        """
+        sizes = self.manifest["sizes"]
+        empty = torch.zeros(1, sizes["kv_heads"], 0, sizes["head_dim"], dtype=self.dtype)
+        past: Past = [(empty, empty)] * sizes["layers"]
+        x = self.embed(ids[None], pixel_values)
+        pieces = []
+        for begin, end in ((0, cut), (cut, len(ids))):
+            if begin == end:
+                continue
+            h = x[:, begin:end]
+            cos, sin = self._rotary(torch.arange(begin, end)[None])
+            states, held = [h], []
+            for entry, program, (key, value) in zip(self.manifest["layers"], self._layers, past, strict=True):
+                h, key, value = program(h, cos, sin, self.mask(entry, begin, end), key, value)
+                states.append(h)
+                held.append((key, value))
+            past = held
+            pieces.append(torch.stack(states)[:, 0])
+        hidden = torch.cat(pieces, dim=1)
+        return Walk(hidden, self.unembed(hidden[-1]))

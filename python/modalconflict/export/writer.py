@@ -1,0 +1,269 @@
+"""Writing a bundle: programs, weights, processor files, manifest; whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from modalconflict.bundle import FORMAT, FORMAT_VERSION, MANIFEST, Bundle, check_manifest, load_bundle, sha256_of
+from modalconflict.errors import InvalidArgument, IoError, ModelError
+from modalconflict.export import parity, programs
+from modalconflict.export.parts import ModelParts
+from modalconflict.export.registry import family_of, recipe_for
+from modalconflict.export.weights import Progress, ShardWriter
+
+_DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+# a program this large carries weights: a layer's takes tens of kilobytes, a tower's a few per block
+_MAX_PROGRAM_BYTES = 4 << 20
+
+
+def export_model(
+    model: nn.Module,
+    processor: Any,
+    out: str | Path,
+    dtype: str | torch.dtype | None = None,
+    progress: Progress | None = None,
+) -> Bundle:
+    """Export a multimodal model as a bundle, verified against the original before it takes its name.
+
+    Parameters
+    ----------
+    model
+        A model of a known family (`known_families`), in evaluation mode, on the CPU.
+    processor
+        Its processor; pocket's is its tokenizer.
+    out
+        The bundle's folder, absent or empty. Everything is written into a hidden folder beside it, which is renamed at
+        the end: a killed export leaves no bundle.
+    dtype
+        "float32", "float16" or "bfloat16"; None keeps the model's.
+    progress
+        Called as ``progress(stage, done, total)``.
+
+    Returns
+    -------
+    Bundle
+
+    Raises
+    ------
+    InvalidArgument
+        If the dtype is not one of the three or the model is in training mode.
+    IoError
+        If `out` is taken or cannot be written.
+    ModelError
+        If the family is unknown, the model cannot be traced, or the bundle differs from the model.
+
+    Examples
+    --------
+    >>> from modalconflict.pocket import load_pocket                      # doctest: +SKIP
+    >>> bundle = export_model(*load_pocket(), "pocket.bundle")            # doctest: +SKIP
+    >>> bundle.sizes["layers"]                                            # doctest: +SKIP
+    30
+    """
+    target = Path(out)
+    require_free(target)
+    if model.training:
+        raise InvalidArgument("The model is in training mode, where dropout is active; call model.eval() first.")
+    parts = recipe_for(family_of(model))(model, processor)
+    wanted = _dtype(dtype, parts.decoder.embed.weight.dtype)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.partial-", dir=target.parent))
+    try:
+        _write(model, parts, temporary, wanted, progress or _silent)
+        _sync_tree(temporary)
+        temporary.chmod(0o755)
+        os.rename(temporary, target)
+        _sync(target.parent)
+    except OSError as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if isinstance(error, IoError):
+            raise
+        raise IoError(f"The bundle '{target}' cannot be written ({error}); choose another place.") from error
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    return load_bundle(target, verify=False)
+
+
+def require_free(target: Path) -> None:
+    """Raise `IoError` unless a folder can be made at `target`."""
+    if target.is_dir() and not any(target.iterdir()):
+        return
+    if target.exists() or target.is_symlink():
+        raise IoError(f"'{target}' exists already and is not an empty folder; remove it or name another.")
+
+
+def _write(model: nn.Module, parts: ModelParts, folder: Path, dtype: torch.dtype, progress: Progress) -> None:
+    dtype_name = str(dtype).removeprefix("torch.")
+    (folder / "programs").mkdir()
+    (folder / "processor").mkdir()
+    traced, layer_kinds, image_tokens = _trace_all(parts, dtype, progress)
+    entries: dict[str, dict[str, Any]] = {}
+    for kind, program in traced.items():
+        file = f"programs/{kind}.{dtype_name}.pt"
+        programs.save(program, folder / file)
+        size = (folder / file).stat().st_size
+        if size > _MAX_PROGRAM_BYTES:
+            raise ModelError(f"The program '{kind}' takes {size} bytes: weights escaped binding by name.")
+        entries[kind] = {"file": file, "devices": list(program.devices)}
+    shards = _write_weights(parts, folder, dtype, progress)
+    parts.save_processor(folder / "processor")
+    manifest = _manifest(parts, dtype_name, entries, layer_kinds, image_tokens)
+    manifest["weights"] = [shard.name for shard in shards.written]
+    known = {shard.name: {"sha256": shard.sha256, "size": shard.size} for shard in shards.written}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            name = path.relative_to(folder).as_posix()
+            known.setdefault(name, {"sha256": sha256_of(path), "size": path.stat().st_size})
+    manifest["files"] = dict(sorted(known.items()))
+    check_manifest(manifest, folder / MANIFEST)
+    progress("comparing with the original", 0, 1)
+    manifest["parity"] = parity.check(model, parts, Bundle(folder, manifest, ""))
+    progress("comparing with the original", 1, 1)
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _trace_all(
+    parts: ModelParts, dtype: torch.dtype, progress: Progress
+) -> tuple[dict[str, programs.Traced], list[str], int]:
+    """Trace every program; return them by kind, each layer's kind, and the number of image tokens a tile."""
+    sizes = parts.decoder.sizes
+    batch, length, past = 2, 5, 3
+    h = torch.zeros(batch, length, sizes["hidden"], dtype=dtype)
+    positions = torch.arange(past, past + length).expand(batch, length).contiguous()
+    mask = torch.zeros(batch, 1, length, past + length, dtype=dtype)
+    key = torch.zeros(batch, sizes["kv_heads"], past, sizes["head_dim"], dtype=dtype)
+    rotary = programs.RotaryProgram(programs.weightless(parts.decoder.rotary, dtype), dtype)
+    with torch.no_grad():
+        cos, sin = rotary(positions)
+    traced = {"rotary": programs.trace(rotary, (positions,), "rotary table")}
+    kinds: dict[str, str] = {}
+    layer_kinds = []
+    for index, layer in enumerate(parts.decoder.layers):
+        block = programs.weightless(programs.LayerProgram(layer), dtype)
+        program = programs.trace(block, (h, cos, sin, mask, key, key.clone()), f"layer {index}")
+        if program.signature not in kinds:
+            kinds[program.signature] = "layer" if not kinds else f"layer_{len(kinds) + 1}"
+            traced[kinds[program.signature]] = program
+        layer_kinds.append(kinds[program.signature])
+        progress("tracing layers", index + 1, sizes["layers"])
+    pixels = torch.zeros(2, *parts.pixel_shape, dtype=dtype)
+    vision = programs.weightless(parts.vision, dtype)
+    projector = programs.weightless(parts.projector, dtype)
+    with torch.no_grad():
+        features = vision(pixels)
+        rows = projector(features)
+    if rows.ndim != 3 or rows.shape[0] != 2 or rows.shape[2] != sizes["hidden"]:
+        raise ModelError(
+            f"The projector gives the shape {tuple(rows.shape)} for two images where (2, n, {sizes['hidden']}) is "
+            "expected; the family's recipe does not fit this model."
+        )
+    traced["vision"] = programs.trace(vision, (pixels,), "vision tower")
+    traced["projector"] = programs.trace(projector, (features,), "projector")
+    return traced, layer_kinds, int(rows.shape[1])
+
+
+def _write_weights(parts: ModelParts, folder: Path, dtype: torch.dtype, progress: Progress) -> ShardWriter:
+    decoder = parts.decoder
+    units: list[tuple[str, nn.Module]] = [("embed.", decoder.embed)]
+    units += [(f"layers.{i}.", programs.LayerProgram(layer)) for i, layer in enumerate(decoder.layers)]
+    units += [("norm.", decoder.norm), ("rotary.", programs.RotaryProgram(decoder.rotary, dtype))]
+    if not decoder.tied:
+        units.append(("lm_head.", decoder.head))
+    elif decoder.head.bias is not None:
+        units.append(("lm_head.", _BiasOnly(decoder.head.bias)))
+    units += [("vision.", parts.vision), ("projector.", parts.projector)]
+    writer = ShardWriter(folder)
+    for done, (prefix, module) in enumerate(units, start=1):
+        own = programs.own_dtype(module)
+        writer.add(
+            (prefix + name, tensor, programs.stored_dtype(tensor, own, dtype))
+            for name, tensor in programs.named_tensors(module)
+        )
+        progress("writing weights", done, len(units))
+    writer.flush()
+    return writer
+
+
+class _BiasOnly(nn.Module):
+    """A tied head's bias: its weight is the embedding, stored once."""
+
+    def __init__(self, bias: nn.Parameter) -> None:
+        super().__init__()
+        self.bias = bias
+
+
+def _manifest(
+    parts: ModelParts, dtype: str, entries: dict[str, Any], layer_kinds: list[str], image_tokens: int
+) -> dict[str, Any]:
+    decoder = parts.decoder
+    softcap = getattr(decoder.config, "final_logit_softcapping", None)
+    return {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "family": parts.family,
+        "source": parts.source,
+        "dtype": dtype,
+        "runtime": "torchscript",
+        "versions": {name: version(name) for name in ("torch", "transformers")} | {"modalconflict": _own_version()},
+        "sizes": decoder.sizes,
+        "image_token_id": parts.image_token_id,
+        "stop_token_ids": parts.stop_token_ids,
+        "prompt": parts.prompt,
+        "programs": entries,
+        "embed": {"weight": "embed.weight", "scale": 1.0},
+        "ropes": {"default": {"program": "rotary", "prefix": "rotary.", "position_dims": 1}},
+        "layers": [
+            {"program": kind, "prefix": f"layers.{index}.", "rope": "default", **decoder.mask(index)}
+            for index, kind in enumerate(layer_kinds)
+        ],
+        "inject": [],
+        "vision": {"program": "vision", "prefix": "vision.", "inputs": ["pixel_values"], "tokens": image_tokens},
+        "projector": {"program": "projector", "prefix": "projector."},
+        "unembed": {
+            "norm": decoder.norm_spec(),
+            "weight": "embed.weight" if decoder.tied else "lm_head.weight",
+            "bias": "lm_head.bias" if decoder.head.bias is not None else None,
+            "scale": 1.0,
+            "softcap": None if softcap is None else float(softcap),
+        },
+    }
+
+
+def _dtype(wanted: str | torch.dtype | None, own: torch.dtype) -> torch.dtype:
+    chosen = own if wanted is None else _DTYPES.get(str(wanted).removeprefix("torch."))
+    if chosen not in _DTYPES.values():
+        raise InvalidArgument(f"The dtype '{wanted or own}' cannot be exported; use {', '.join(_DTYPES)}.")
+    assert chosen is not None
+    return chosen
+
+
+def _own_version() -> str:
+    import modalconflict
+
+    return modalconflict.__version__
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_tree(folder: Path) -> None:
+    for path in (*folder.rglob("*"), folder):
+        _sync(path)
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    """Report nothing."""

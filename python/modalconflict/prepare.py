@@ -1,0 +1,482 @@
+"""Case preparation: from images and words to the numbers the engine reads.
+
+A run's full prompt is tokenised once, with the image's placeholder already at its full count, because tokenising the
+pieces apart gives other tokens at the seams. Pixels are made by the model's own image processor (Pillow's filters).
+The result, a pack, needs no Python any more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from modalconflict.bundle import Bundle, load_bundle
+from modalconflict.errors import InvalidArgument, IoError, ModelError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+Condition = Literal["text_only", "vision_only", "multimodal"]
+Order = Literal["image_first", "text_first"]
+ImageLike = str | os.PathLike[str] | Image.Image
+
+PACK_FORMAT = "modalconflict-pack"
+PACK_FORMAT_VERSION = 1
+
+_CONDITIONS = ("text_only", "vision_only", "multimodal")
+_ORDERS = ("image_first", "text_first")
+_RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One run of one case.
+
+    Attributes
+    ----------
+    case_id
+        Names the run in every message and record.
+    condition
+        "text_only", "vision_only" or "multimodal".
+    image
+        A path or a Pillow image; None in a text-only run.
+    text
+        The description that may conflict; None in a vision-only run.
+    question
+        The question, with its command ("Answer in one word.").
+    answer_text, answer_vision
+        The answer by the text and by the image, whose first tokens the lens follows; None: none.
+    order
+        "image_first", or "text_first": the text before the image, the question after both.
+    """
+
+    case_id: str
+    condition: Condition
+    image: ImageLike | None
+    text: str | None
+    question: str
+    answer_text: str | None = None
+    answer_vision: str | None = None
+    order: Order = "image_first"
+
+    def __post_init__(self) -> None:
+        """Check that the fields agree.
+
+        Raises
+        ------
+        InvalidArgument
+            If the condition or order is unknown, or an image or text is missing or too many.
+        """
+        if self.condition not in _CONDITIONS:
+            raise InvalidArgument(
+                f"Case '{self.case_id}' has the unknown condition '{self.condition}'; use {', '.join(_CONDITIONS)}."
+            )
+        if self.order not in _ORDERS:
+            raise InvalidArgument(
+                f"Case '{self.case_id}' has the unknown order '{self.order}'; use {' or '.join(_ORDERS)}."
+            )
+        for name, given, wanted in (
+            ("image", self.image is not None, self.condition != "text_only"),
+            ("text", bool(self.text), self.condition != "vision_only"),
+        ):
+            if given != wanted:
+                raise InvalidArgument(
+                    f"Case '{self.case_id}' is {self.condition} and {'has' if given else 'lacks'} "
+                    f"{'an' if name == 'image' else 'a'} {name}; {'pass None for it' if given else 'give one'}."
+                )
+
+
+@dataclass
+class Pack:
+    """A group of runs as arrays.
+
+    Attributes
+    ----------
+    arrays
+        The pack format's arrays by name: ``ids`` (total,), ``offsets`` (n + 1,), ``positions`` (dims, total),
+        ``image_index`` (n,), ``pixel_values.<i>`` (T, 3, H, W), ``candidates`` and ``candidate_offsets`` (2n + 1,).
+    case_ids
+        One a run.
+    bundle_sha256
+        The bundle the pack was made for.
+    notes
+        Sentences about answers that one first token cannot tell apart.
+    """
+
+    arrays: dict[str, npt.NDArray[Any]]
+    case_ids: list[str]
+    bundle_sha256: str
+    notes: list[str] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.case_ids)
+
+    @property
+    def images(self) -> int:
+        """Number of distinct images."""
+        return sum(name.startswith("pixel_values.") for name in self.arrays)
+
+    def ids(self, run: int) -> npt.NDArray[np.int64]:
+        """Return the token ids of a run, image placeholders included."""
+        begin, end = self.arrays["offsets"][run : run + 2]
+        return self.arrays["ids"][begin:end]
+
+    def candidates(self, run: int, side: Literal["text", "vision"]) -> npt.NDArray[np.int64]:
+        """Return the first-token ids that count as the answer by text or by vision."""
+        row = 2 * run + (side == "vision")
+        begin, end = self.arrays["candidate_offsets"][row : row + 2]
+        return self.arrays["candidates"][begin:end]
+
+    def save(self, path: str | Path) -> None:
+        """Write the pack as one safetensors file: whole or not at all.
+
+        Raises
+        ------
+        IoError
+            If the folder does not exist or cannot be written.
+        """
+        from safetensors.numpy import save
+
+        target = Path(path)
+        metadata = {
+            "format": PACK_FORMAT,
+            "format_version": str(PACK_FORMAT_VERSION),
+            "bundle_sha256": self.bundle_sha256,
+            "case_ids": json.dumps(self.case_ids),
+            "notes": json.dumps(self.notes),
+        }
+        data = save({name: np.ascontiguousarray(array) for name, array in self.arrays.items()}, metadata)
+        temporary = None
+        try:
+            with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as stream:
+                temporary = Path(stream.name)
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(temporary, target)
+        except OSError as error:
+            if temporary is not None:
+                temporary.unlink(missing_ok=True)
+            raise IoError(f"The pack '{target}' cannot be written ({error.strerror}); choose another place.") from error
+
+    @classmethod
+    def load(cls, path: str | Path) -> Pack:
+        """Read a pack written by `save`.
+
+        Raises
+        ------
+        IoError
+            If the file is missing, truncated or not a pack.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        source = Path(path)
+        if not source.is_file():
+            raise IoError(f"The pack '{source}' does not exist; make it with `modalconflict prepare`.")
+        try:
+            with safe_open(source, framework="numpy") as stream:
+                metadata = stream.metadata() or {}
+                arrays = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
+        except SafetensorError as error:
+            raise IoError(f"The pack '{source}' is damaged ({error}); prepare it again.") from error
+        version = metadata.get("format_version")
+        if metadata.get("format") != PACK_FORMAT or version != str(PACK_FORMAT_VERSION):
+            raise IoError(f"'{source}' is not a pack of format version {PACK_FORMAT_VERSION}; prepare it again.")
+        return cls(
+            arrays, json.loads(metadata["case_ids"]), metadata["bundle_sha256"], json.loads(metadata.get("notes", "[]"))
+        )
+
+
+class Preparer:
+    """Turns runs into packs with a bundle's own tokenizer and image processor.
+
+    Parameters
+    ----------
+    bundle
+        A bundle whose manifest has been read.
+
+    See Also
+    --------
+    load_preparer : makes one from a folder.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        from transformers import AutoProcessor, AutoTokenizer
+
+        self.bundle = bundle
+        self._prompt: dict[str, Any] = bundle.manifest["prompt"]
+        self._image_token: str = self._prompt["image_token"]
+        self._image_token_id: int = bundle.manifest["image_token_id"]
+        self._tokens_expected: int | None = bundle.manifest["vision"].get("tokens")
+        folder = bundle.path / "processor"
+        self._processor: Any = None
+        try:
+            if self._prompt["pixels"] == "processor":
+                self._processor = AutoProcessor.from_pretrained(folder, trust_remote_code=False, backend="pil")
+                self.tokenizer: PreTrainedTokenizerBase = self._processor.tokenizer
+            else:
+                self.tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        except (OSError, ValueError) as error:
+            raise IoError(
+                f"The processor files of the bundle '{bundle.path}' cannot be read ({_line(error)}); "
+                "export the model again."
+            ) from error
+        self._variants: dict[str, tuple[int, ...]] = {}
+
+    def prompt(self, spec: RunSpec) -> str:
+        """Return a run's prompt with one image token standing for the whole image.
+
+        Examples
+        --------
+        >>> preparer = load_preparer("pocket.bundle")                     # doctest: +SKIP
+        >>> preparer.prompt(RunSpec("a", "text_only", None, "The star is red.", "What color is the star?"))
+        ...                                                               # doctest: +SKIP
+        """
+        text = spec.text or ""
+        if self._prompt["style"] == "chat_template":
+            image: list[dict[str, str]] = [] if spec.image is None else [{"type": "image"}]
+            if spec.order == "text_first" and image and text:
+                content = [{"type": "text", "text": text}, *image, {"type": "text", "text": spec.question}]
+            else:
+                content = [*image, {"type": "text", "text": " ".join(part for part in (text, spec.question) if part)}]
+            rendered: str = self._processor.apply_chat_template(
+                [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
+            )
+            return rendered
+        marker = "" if spec.image is None else self._image_token + self._prompt["after_image"]
+        words = text + " " if text else ""
+        lead = words + marker if spec.order == "text_first" else marker + words
+        return str(self._prompt["prefix"] + lead + spec.question + self._prompt["suffix"])
+
+    def answer_variants(self, answer: str) -> list[int]:
+        """Return the ids of the first tokens an answer may begin with.
+
+        The answer as given, capitalised, in lower and in upper case, each with and without a leading space; a first
+        token that is only white space tells nothing and is left out.
+
+        Parameters
+        ----------
+        answer
+            A word or phrase.
+
+        Returns
+        -------
+        list of int
+            Distinct ids, in that order.
+        """
+        if answer not in self._variants:
+            found: dict[int, None] = {}
+            word = answer.strip()
+            for spelling in (word, word.capitalize(), word.lower(), word.upper()):
+                for lead in ("", " "):
+                    ids = self.tokenizer.encode(lead + spelling, add_special_tokens=False)
+                    if ids and self.tokenizer.decode(ids[:1]).strip():
+                        found[int(ids[0])] = None
+            self._variants[answer] = tuple(found)
+        return list(self._variants[answer])
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of an answer's tokens, special tokens left out, stripped."""
+        text: str = self.tokenizer.decode(list(ids), skip_special_tokens=True)
+        return text.strip()
+
+    def prepare(self, specs: Sequence[RunSpec]) -> Pack:
+        """Prepare a group of runs; identical images are stored once.
+
+        Parameters
+        ----------
+        specs
+            The runs, at least one. Runs that share an image or a prompt's beginning belong in one group: the engine
+            shares their work.
+
+        Returns
+        -------
+        Pack
+
+        Raises
+        ------
+        InvalidArgument
+            If there is no run, a prompt is longer than the model's positions, or a text contains the image token.
+        IoError
+            If an image cannot be read.
+        ModelError
+            If the processor and the model disagree on the number of image tokens.
+        """
+        if not specs:
+            raise InvalidArgument("There is no run to prepare; give at least one RunSpec.")
+        images = _ImageTable(self)
+        image_index = [-1 if spec.image is None else images.add(spec.case_id, spec.image) for spec in specs]
+        rows = self._tokenize(specs, [0 if i < 0 else images.tokens[i] for i in image_index])
+        candidates: list[int] = []
+        candidate_offsets = [0]
+        notes: list[str] = []
+        for spec in specs:
+            for side in self._candidates(spec, notes):
+                candidates += side
+                candidate_offsets.append(len(candidates))
+        lengths = [len(row) for row in rows]
+        arrays: dict[str, npt.NDArray[Any]] = {
+            "ids": np.concatenate([np.asarray(row, np.int64) for row in rows]),
+            "offsets": np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            "positions": np.concatenate([np.arange(n, dtype=np.int64) for n in lengths])[None],
+            "image_index": np.asarray(image_index, np.int64),
+            "candidates": np.asarray(candidates, np.int64),
+            "candidate_offsets": np.asarray(candidate_offsets, np.int64),
+        }
+        for index, pixels in enumerate(images.pixels):
+            arrays[f"pixel_values.{index}"] = pixels
+        return Pack(arrays, [spec.case_id for spec in specs], self.bundle.sha256, notes)
+
+    def _tokenize(self, specs: Sequence[RunSpec], image_tokens: Sequence[int]) -> list[list[int]]:
+        prompts = [self.prompt(spec) for spec in specs]
+        for spec, prompt in zip(specs, prompts, strict=True):
+            if prompt.count(self._image_token) != (spec.image is not None):
+                raise InvalidArgument(
+                    f"The text or question of case '{spec.case_id}' contains the image token '{self._image_token}', "
+                    "which marks an image's place; write it otherwise."
+                )
+        full = [
+            prompt.replace(self._image_token, self._image_token * count)
+            for prompt, count in zip(prompts, image_tokens, strict=True)
+        ]
+        bos = self.tokenizer.bos_token
+        special = self._prompt.get("add_special_tokens", True) and not (bos and full[0].startswith(bos))
+        rows: list[list[int]] = self.tokenizer(full, add_special_tokens=special)["input_ids"]
+        limit = self.bundle.sizes["max_positions"]
+        for spec, row, count in zip(specs, rows, image_tokens, strict=True):
+            if row.count(self._image_token_id) != count:
+                raise ModelError(
+                    f"The prompt of case '{spec.case_id}' holds {row.count(self._image_token_id)} image tokens after "
+                    f"tokenising where {count} were put in; the tokenizer does not belong to the model."
+                )
+            if len(row) > limit:
+                raise InvalidArgument(
+                    f"The prompt of case '{spec.case_id}' has {len(row)} tokens and the model has {limit} positions; "
+                    "shorten its text."
+                )
+        return rows
+
+    def _candidates(self, spec: RunSpec, notes: list[str]) -> tuple[list[int], list[int]]:
+        text = self.answer_variants(spec.answer_text) if spec.answer_text else []
+        vision = self.answer_variants(spec.answer_vision) if spec.answer_vision else []
+        shared = [token for token in text if token in vision]
+        if shared:
+            pieces = ", ".join(f"'{self.tokenizer.decode([token])}'" for token in shared)
+            notes.append(
+                f"In case '{spec.case_id}' the answers '{spec.answer_text}' and '{spec.answer_vision}' can both begin "
+                f"with {pieces}, which is counted for neither."
+            )
+        return [t for t in text if t not in shared], [t for t in vision if t not in shared]
+
+    def _pixels(self, case_id: str, image: Image.Image) -> tuple[npt.NDArray[np.float32], int]:
+        """Return one image's tensor (T, 3, H, W) and its number of image tokens."""
+        if self._processor is None:
+            pixels, tokens = _by_spec(image, self._prompt["pixels"])[None], int(self._prompt["image_tokens"])
+        else:
+            out = self._processor(images=[image], text=[self._image_token], return_tensors="np")
+            pixels = np.ascontiguousarray(out["pixel_values"], dtype=np.float32)
+            tokens = int((np.asarray(out["input_ids"][0]) == self._image_token_id).sum())
+        if self._tokens_expected is not None and tokens != self._tokens_expected * len(pixels):
+            raise ModelError(
+                f"For the image of case '{case_id}' the processor puts {tokens} image tokens and the model makes "
+                f"{self._tokens_expected * len(pixels)}; use the processor that belongs to the model."
+            )
+        return pixels, tokens
+
+
+class _ImageTable:
+    """The distinct images of a pack, by their decoded pixels."""
+
+    def __init__(self, preparer: Preparer) -> None:
+        self._preparer = preparer
+        self._by_path: dict[str, int] = {}
+        self._by_content: dict[str, int] = {}
+        self.pixels: list[npt.NDArray[np.float32]] = []
+        self.tokens: list[int] = []
+
+    def add(self, case_id: str, image: ImageLike) -> int:
+        """Return the image's index, after reading and processing it if it is new."""
+        path = None if isinstance(image, Image.Image) else os.fspath(image)
+        if path is not None and path in self._by_path:
+            return self._by_path[path]
+        picture = read_image(image, case_id)
+        key = hashlib.sha256(f"{picture.size}".encode() + picture.tobytes()).hexdigest()
+        if key not in self._by_content:
+            pixels, tokens = self._preparer._pixels(case_id, picture)
+            self._by_content[key] = len(self.pixels)
+            self.pixels.append(pixels)
+            self.tokens.append(tokens)
+        if path is not None:
+            self._by_path[path] = self._by_content[key]
+        return self._by_content[key]
+
+
+def read_image(image: ImageLike, case_id: str) -> Image.Image:
+    """Return an image in RGB, read from its file where it is a path.
+
+    Raises
+    ------
+    IoError
+        If the file is missing or not an image.
+    """
+    try:
+        if isinstance(image, Image.Image):
+            return image.convert("RGB")
+        with Image.open(image) as opened:
+            return opened.convert("RGB")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        name = "given" if isinstance(image, Image.Image) else f"'{os.fspath(image)}'"
+        reason = "the file does not exist" if isinstance(error, FileNotFoundError) else _line(error)
+        raise IoError(
+            f"The image {name} of case '{case_id}' cannot be read ({reason}); give a PNG or JPEG file."
+        ) from error
+
+
+def load_preparer(bundle: str | Path) -> Preparer:
+    """Open a bundle's tokenizer and image processor.
+
+    Only these files are verified here; the engine verifies the rest when it loads the weights.
+
+    Parameters
+    ----------
+    bundle
+        The bundle's folder.
+
+    Returns
+    -------
+    Preparer
+
+    Raises
+    ------
+    IoError
+        If a file is missing or altered.
+    ModelError
+        If the folder is not a bundle of this version.
+    """
+    opened = load_bundle(bundle, verify=False)
+    opened.verify(only="processor/")
+    return Preparer(opened)
+
+
+def _by_spec(image: Image.Image, spec: dict[str, Any]) -> npt.NDArray[np.float32]:
+    """Squeeze an RGB image to the named size and normalise it: shape (3, H, W)."""
+    size = (int(spec["width"]), int(spec["height"]))
+    if image.size != size:
+        image = image.resize(size, _RESAMPLING[spec["resample"]])
+    scaled = np.asarray(image, dtype=np.float32) / 255.0
+    normalised = (scaled - np.array(spec["mean"], np.float32)) / np.array(spec["std"], np.float32)
+    return np.ascontiguousarray(normalised.transpose(2, 0, 1))
+
+
+def _line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
