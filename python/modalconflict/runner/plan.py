@@ -1,0 +1,154 @@
+"""What a study runs: for each group its text-only, vision-only and multimodal runs, in an order fixed by the manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from modalconflict.errors import InvalidArgument
+
+TEXTS = {"original": "text", "paraphrase": "text_paraphrase"}
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One run of a group, before it is prepared.
+
+    Attributes
+    ----------
+    case_id
+        Of the run: "color/00012/t1" (text only), "color/00012/v03" (vision only), "color/00012/v03/t1".
+    group
+        Its group.
+    condition
+        "text_only", "vision_only" or "multimodal".
+    d_v, d_t
+        Tiers; None where the run has no image or no text.
+    image
+        As in the manifest, relative to the dataset; None for a text-only run.
+    text
+        None for a vision-only run.
+    question
+        With its command.
+    answer_text, answer_vision
+        The answers the text and the image lead to; None where the run lacks that modality.
+    order
+        "image_first" or "text_first".
+    seed
+        The case's seed.
+    """
+
+    case_id: str
+    group: int
+    condition: str
+    d_v: int | None
+    d_t: int | None
+    image: str | None
+    text: str | None
+    question: str
+    answer_text: str | None
+    answer_vision: str | None
+    order: str
+    seed: int | None
+
+
+def plan_group(cases: list[dict[str, Any]], text_column: str = "text", order: str | None = None) -> list[PlannedRun]:
+    """Runs of one group: each text once alone, each image once alone, each case together.
+
+    Parameters
+    ----------
+    cases
+        The group's manifest rows.
+    text_column
+        "text" or "text_paraphrase".
+    order
+        Order of image and text; None keeps the manifest's.
+
+    Returns
+    -------
+    list of PlannedRun
+        Text-only runs by tier, then image by image its vision-only run and its multimodal runs by text tier, so that
+        what shares an image stands together.
+    """
+    cases = sorted(cases, key=lambda c: (c["d_v"], c["d_t"]))
+    first_id = cases[0]["case_id"]
+    prefix = first_id.split("/v")[0] if "/v" in first_id else f"{cases[0]['dataset']}/{cases[0]['group']:05d}"
+    texts: dict[int, dict[str, Any]] = {}
+    for case in cases:
+        first = texts.setdefault(case["d_t"], case)
+        if first[text_column] != case[text_column] or first["question"] != case["question"]:
+            raise InvalidArgument(
+                f"case {case['case_id']} has another text or question than {first['case_id']} of the same group and text tier; "
+                f"the text-only run is shared, so give both the same"
+            )
+    runs = [
+        _planned(case, f"{prefix}/t{d_t}", "text_only", text_column, order) for d_t, case in sorted(texts.items())
+    ]
+    seen: dict[int, str] = {}
+    for case in cases:
+        d_v = case["d_v"]
+        if d_v not in seen:
+            seen[d_v] = case["image"]
+            runs.append(_planned(case, f"{prefix}/v{d_v:02d}", "vision_only", text_column, order))
+        elif seen[d_v] != case["image"]:
+            raise InvalidArgument(f"case {case['case_id']} has another image than its group and tier; the vision-only run is shared")
+        runs.append(_planned(case, case["case_id"], "multimodal", text_column, order))
+    return runs
+
+
+def _planned(case: dict[str, Any], case_id: str, condition: str, text_column: str, order: str | None) -> PlannedRun:
+    with_text, with_image = condition != "vision_only", condition != "text_only"
+    return PlannedRun(
+        case_id=case_id,
+        group=case["group"],
+        condition=condition,
+        d_v=case["d_v"] if with_image else None,
+        d_t=case["d_t"] if with_text else None,
+        image=case["image"] if with_image else None,
+        text=case[text_column] if with_text else None,
+        question=case["question"],
+        answer_text=case["answer_text"] if with_text else None,
+        answer_vision=case["answer_vision"] if with_image else None,
+        order=order or case.get("order") or "image_first",
+        seed=case.get("seed"),
+    )
+
+
+def groups_of(table: pa.Table) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+    """Groups of a manifest by number, each with its cases."""
+    keep = [c for c in table.column_names if c != "pixel_sha256"]
+    rows: dict[int, list[dict[str, Any]]] = {}
+    for row in table.select(keep).to_pylist():
+        rows.setdefault(row["group"], []).append(row)
+    yield from sorted(rows.items())
+
+
+def batches_of(runs: list[PlannedRun], batch_size: int | None) -> Iterator[list[PlannedRun]]:
+    """Cut a group's runs into batches of about `batch_size`, never between runs that share an image.
+
+    The cut depends on the manifest alone, and a batch never holds two groups: a resumed study repeats the same batches.
+    """
+    if batch_size is None:
+        yield runs
+        return
+    batch: list[PlannedRun] = []
+    block: list[PlannedRun] = []
+    for i, run in enumerate(runs):
+        block.append(run)
+        last = i + 1 == len(runs) or run.image is None or runs[i + 1].image != run.image
+        if last:
+            if batch and len(batch) + len(block) > batch_size:
+                yield batch
+                batch = []
+            batch, block = batch + block, []
+    if batch:
+        yield batch
+
+
+def image_path(root: Path, run: PlannedRun) -> Path | None:
+    """Where the run's image lies."""
+    return None if run.image is None else root / run.image

@@ -1,0 +1,334 @@
+"""The study runner: dataset + bundle → records, group by group, resumable."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from modalconflict.errors import InvalidArgument, IoError, ModalConflictError
+from modalconflict.records.schema import record_schema
+from modalconflict.records.writing import RecordWriter, write_json
+from modalconflict.runner.answers import normalize_answer
+from modalconflict.runner.identity import describe, open_folder
+from modalconflict.runner.plan import TEXTS, PlannedRun, batches_of, groups_of, image_path, plan_group
+from modalconflict.runner.rows import RowContext, failed_records, records_of
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a study is, after each group.
+
+    Attributes
+    ----------
+    groups_done, groups
+        Finished groups of all that this study will hold.
+    runs
+        Runs done by this call.
+    failed
+        Runs of this call whose status is not ok.
+    seconds
+        Wall-clock time of this call.
+    """
+
+    groups_done: int
+    groups: int
+    runs: int
+    failed: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """What a call of :func:`run` did.
+
+    Attributes
+    ----------
+    path
+        The study's folder.
+    groups
+        Finished groups in it.
+    runs, failed
+        Runs in it, and those whose status is not ok.
+    seconds
+        Wall-clock time of this call.
+    new_runs
+        Runs done by this call.
+    shared_tokens, prefilled_tokens
+        Prompt tokens that a shared prefix saved, and those computed, in this call.
+    """
+
+    path: Path
+    groups: int
+    runs: int
+    failed: int
+    seconds: float
+    new_runs: int
+    shared_tokens: int
+    prefilled_tokens: int
+
+    def __repr__(self) -> str:
+        return f"StudyResult({str(self.path)!r}: {self.groups} groups, {self.runs} runs, {self.failed} failed, {self.seconds:.1f} s)"
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of a study that change its records; they are part of its identity."""
+
+    text: str = "original"
+    order: str | None = None
+    max_new_tokens: int = 8
+    top_k: int = 5
+    batch_size: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.text not in TEXTS:
+            raise InvalidArgument(f"text '{self.text}' is none of {', '.join(TEXTS)}; choose one of them")
+        if self.order not in (None, "image_first", "text_first"):
+            raise InvalidArgument(f"order '{self.order}' is neither image_first nor text_first; choose one of them")
+        for name in ("max_new_tokens", "top_k"):
+            if getattr(self, name) < 1:
+                raise InvalidArgument(f"{name} is {getattr(self, name)}; give at least 1")
+        if self.batch_size is not None and self.batch_size < 1:
+            raise InvalidArgument(f"batch_size is {self.batch_size}; give at least 1, or leave it out for whole groups")
+
+
+def run(
+    model: Any,
+    dataset: Any,
+    out: str | Path,
+    *,
+    preparer: Any = None,
+    text: str = "original",
+    order: str | None = None,
+    max_new_tokens: int = 8,
+    top_k: int = 5,
+    batch_size: int | None = None,
+    limit: int | None = None,
+    resume: bool = False,
+    strict: bool = False,
+    trust: bool = False,
+    threads: int | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> StudyResult:
+    """Run a model over a dataset and keep one record a run.
+
+    For each group every text is run once alone, every image once alone, and every case with both; each finished
+    group becomes one Parquet part and one journal line.
+
+    Parameters
+    ----------
+    model
+        A bundle's folder, or a loaded model.
+    dataset
+        A dataset's folder, or a loaded dataset.
+    out
+        The study's folder: new, empty, or with `resume` a study of the same model, dataset and options.
+    preparer
+        Turns run specifications into case packs; loaded from the bundle if None.
+    text
+        "original" or "paraphrase": which of the two texts of each case.
+    order
+        "image_first" or "text_first"; None takes the manifest's.
+    max_new_tokens
+        Greedy tokens an answer may have.
+    top_k
+        Tokens kept a lens row.
+    batch_size
+        Runs a batch; runs that share an image stay together. None: a whole group.
+    limit
+        Only the first so many groups.
+    resume
+        Go on with a study that stopped; finished groups are kept as they are.
+    strict
+        Stop at the first case that fails instead of recording its message as the run's status.
+    trust
+        Skip the bundle's checksums.
+    threads
+        Threads of the engine; None leaves its default.
+    progress
+        Called after each group.
+
+    Returns
+    -------
+    StudyResult
+
+    Raises
+    ------
+    InvalidArgument
+        If an option is out of range.
+    IoError
+        If the folder holds another study (the message names what differs), or a file is missing or altered.
+    ModelError
+        If the bundle cannot be run, or with `strict` at the first failed run.
+    """
+    options = Options(text=text, order=order, max_new_tokens=max_new_tokens, top_k=top_k, batch_size=batch_size)
+    if limit is not None and limit < 1:
+        raise InvalidArgument(f"limit is {limit}; give at least 1 group, or leave it out for all")
+    out = Path(out)
+    dataset, bundle = _load_dataset(dataset), _bundle_path(model)
+    if bundle is not None and preparer is None:
+        from modalconflict.prepare import load_preparer
+
+        preparer = load_preparer(bundle)
+    if preparer is None:
+        raise InvalidArgument("a loaded model without its bundle's folder needs a preparer; pass preparer=load_preparer(bundle)")
+    if bundle is not None and not hasattr(model, "run"):
+        from modalconflict import load_model
+
+        model = load_model(bundle, trust=trust, threads=threads)
+    information = describe(model, bundle, dataset, options)
+    open_folder(out, information, resume)
+    return _Study(model, preparer, dataset, out, options, information, strict).run(limit, progress)
+
+
+def _load_dataset(dataset: Any) -> Any:
+    if isinstance(dataset, (str, Path)):
+        from modalconflict import datasets
+
+        return datasets.load(dataset)
+    return dataset
+
+
+def _bundle_path(model: Any) -> Path | None:
+    if isinstance(model, (str, Path)):
+        return Path(model)
+    path = getattr(model, "path", None)
+    return Path(path) if path is not None else None
+
+
+class _Study:
+    """One call of :func:`run`, after everything has been checked."""
+
+    def __init__(
+        self, model: Any, preparer: Any, dataset: Any, out: Path, options: Options, information: dict[str, Any], strict: bool
+    ) -> None:
+        self._model = model
+        self._preparer = preparer
+        self._root = Path(dataset.path)
+        self._table: pa.Table = dataset.table
+        self._out = out
+        self._options = options
+        self._information = information
+        self._strict = strict
+        self._texts: dict[int, str] = {}
+        self._tokens = {"shared": 0, "prefilled": 0}
+        names = [c for c in ("answer_text", "answer_vision") if c in self._table.column_names]
+        known = {a for c in names for a in self._table[c].unique().to_pylist() if a}
+        self._context = RowContext(
+            dataset=information["dataset"]["name"],
+            model=information["model"]["name"],
+            bundle_sha256=information["model"]["sha256"],
+            known_answers={normalize_answer(a) for a in known},
+            decode=self._decode,
+        )
+
+    def run(self, limit: int | None, progress: Callable[[Progress], None] | None) -> StudyResult:
+        writer = RecordWriter(self._out)
+        groups = list(groups_of(self._table))[:limit]
+        begin, runs, failed = time.perf_counter(), 0, 0
+        done = sum(number in writer.finished for number, _ in groups)
+        for number, cases in groups:
+            if number in writer.finished:
+                continue
+            start = time.perf_counter()
+            entry = writer.write(number, self._group(cases), time.perf_counter() - start)
+            done, runs, failed = done + 1, runs + entry.rows, failed + entry.failed
+            if progress is not None:
+                progress(Progress(done, len(groups), runs, failed, time.perf_counter() - begin))
+        seconds = time.perf_counter() - begin
+        if runs:
+            self._information["calls"].append({"runs": runs, "seconds": round(seconds, 3), **self._tokens})
+            write_json(self._out / "study.json", self._information)
+        entries = writer.finished.values()
+        return StudyResult(
+            path=self._out,
+            groups=len(writer.finished),
+            runs=sum(e.rows for e in entries),
+            failed=sum(e.failed for e in entries),
+            seconds=seconds,
+            new_runs=runs,
+            shared_tokens=self._tokens["shared"],
+            prefilled_tokens=self._tokens["prefilled"],
+        )
+
+    def _group(self, cases: list[dict[str, Any]]) -> pa.Table:
+        runs = plan_group(cases, TEXTS[self._options.text], self._options.order)
+        results: list[tuple[Sequence[PlannedRun], pa.Table | str]] = []
+        for batch in batches_of(runs, self._options.batch_size):
+            results += self._batch(batch)
+        schema = next((r.schema for _, r in results if isinstance(r, pa.Table)), record_schema(self._lens_rows(), self._options.top_k))
+        tables = [failed_records(b, r, self._context, schema) if isinstance(r, str) else r for b, r in results]
+        return pa.concat_tables(tables)
+
+    def _lens_rows(self) -> int:
+        return int(self._information["model"]["layers"]) + 1
+
+    def _batch(self, batch: list[PlannedRun]) -> list[tuple[Sequence[PlannedRun], pa.Table | str]]:
+        """Run a batch; if a case cannot be prepared, halve the batch until that case stands alone."""
+        try:
+            pack = self._preparer.prepare([self._specification(r) for r in batch])
+        except ModalConflictError as error:
+            if self._strict:
+                raise
+            if len(batch) == 1:
+                return [(batch, str(error))]
+            half = len(batch) // 2
+            return self._batch(batch[:half]) + self._batch(batch[half:])
+        reads = self._model.run(pack, top_k=self._options.top_k, max_new_tokens=self._options.max_new_tokens)
+        if self._strict:
+            for planned, status in zip(batch, reads.status, strict=True):
+                if status != "ok":
+                    from modalconflict.errors import ModelError
+
+                    raise ModelError(f"case {planned.case_id}: {status}; leave out --strict to record it and go on")
+        for name in self._tokens:
+            self._tokens[name] += int(reads.stats.get(f"{name}_tokens", 0))
+        variants = [(pack.candidates(i, "text").tolist(), pack.candidates(i, "vision").tolist()) for i in range(len(batch))]
+        return [(batch, records_of(batch, reads, variants, self._context))]
+
+    def _specification(self, planned: PlannedRun) -> Any:
+        from modalconflict.prepare import RunSpec
+
+        return RunSpec(
+            case_id=planned.case_id,
+            condition=planned.condition,
+            image=image_path(self._root, planned),
+            text=planned.text,
+            question=planned.question,
+            answer_text=planned.answer_text,
+            answer_vision=planned.answer_vision,
+            order=planned.order,
+        )
+
+    def _decode(self, ids: Sequence[int]) -> list[str]:
+        tokenizer = self._preparer.tokenizer
+        for token in ids:
+            if token not in self._texts:
+                self._texts[token] = "" if token < 0 else tokenizer.decode([token])
+        return [self._texts[t] for t in ids]
+
+
+def rerun_options(study: Path) -> tuple[str, str, Options]:
+    """Bundle, dataset and options of a study's own record, to repeat it.
+
+    Raises
+    ------
+    IoError
+        If the record names no bundle folder.
+    """
+    from modalconflict.records.reading import study_information
+
+    information = study_information(study)
+    bundle = information["model"].get("path")
+    if bundle is None:
+        raise IoError(f"{study} was run on a model without a bundle's folder; name the bundle by --model")
+    known = {k: v for k, v in information["options"].items() if k in Options.__dataclass_fields__}
+    return bundle, information["dataset"]["path"], replace(Options(), **known)
+
+
+__all__ = ["Options", "Progress", "StudyResult", "rerun_options", "run"]
