@@ -8,7 +8,7 @@
 
 namespace modalconflict {
 
-/// The hidden states to be read: rows of layers and cases in any order, n × d. Views only.
+/// The hidden states to be read: rows of layers and cases in any order. Views only.
 struct LensRows {
     const float* hidden = nullptr;  ///< [rows, columns], float32, row after row
     std::int64_t rows = 0;
@@ -87,5 +87,11 @@ struct LensReads {
 /// Predictions from Transformers with the Tuned Lens (KL to the final layer); the merging of partial sums follows
 /// Milakov & Gimelshein (2018), Online normalizer calculation for softmax.
 [[nodiscard]] LensReads read_lens(const LensRows& rows, const Unembedding& unembedding, const LensOptions& options = {});
+
+/// The same reads of logits that are there already: rows.hidden holds [rows, vocabulary] logits; rows.normed is not
+/// looked at. The logits are not changed.
+///
+/// @throws InvalidArgument  as read_lens.
+[[nodiscard]] LensReads reduce_logits(const LensRows& rows, const LensOptions& options = {});
 
 }  // namespace modalconflict

@@ -1,0 +1,131 @@
+#include <modalconflict/lens/lens_kernel.hpp>
+
+#include "lens/final_norm.hpp"
+#include "lens/lens_blocks.hpp"
+#include "lens/row_buffer.hpp"
+#include "lens/tile_gemm.hpp"
+
+#include <modalconflict/error.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstring>
+#include <functional>
+#include <string>
+
+namespace modalconflict {
+namespace lens {
+namespace {
+
+/// Fills a tile with the logits of a block's rows; `lane` tells threads apart.
+using FillTile = std::function<void(int lane, const Tile& tile, float* logits, std::int64_t stride)>;
+
+void read_block(const ReductionPlan& plan, const Block& block, const FillTile& fill, const LensOptions& options,
+                LensReads& reads) {
+    BlockPartials partials(plan);
+    const auto tiles = static_cast<int>(std::min<std::size_t>(plan.tiles.size(), 1U << 20));
+    const int lanes = std::min(lane_count(options.threads), std::max(1, tiles));
+    std::vector<TileReducer> reducers;
+    reducers.reserve(static_cast<std::size_t>(lanes));
+    for (int lane = 0; lane < lanes; ++lane) reducers.emplace_back(plan, partials);
+    std::int64_t stride = 0;
+    for (const Tile& tile : plan.tiles) stride = std::max(stride, padded(tile.count));
+    // Lanes take tiles as they come free: the order of merging is fixed afterwards.
+    std::atomic<std::size_t> next{0};
+    run_lanes(lanes, [&](int lane) {
+        RowBuffer logits(static_cast<std::size_t>(plan.rows * stride));
+        for (std::size_t tile = next++; tile < plan.tiles.size(); tile = next++) {
+            fill(lane, plan.tiles[tile], logits.data(), stride);
+            reducers[static_cast<std::size_t>(lane)].reduce(tile, logits.data(), stride);
+        }
+    });
+    finish_block(plan, partials, reducers, block.destination, block.slot_groups, options, reads);
+}
+
+void check_unembedding(const LensRows& rows, const Unembedding& unembedding) {
+    const MatrixView& weight = unembedding.weight;
+    if (weight.data == nullptr) throw InvalidArgument("unembedding: weight is null; pass the [vocabulary, d] matrix");
+    if (weight.columns != rows.columns) {
+        throw InvalidArgument("unembedding: weight has " + std::to_string(weight.columns) +
+                              " columns, the hidden states have " + std::to_string(rows.columns) +
+                              "; pass the matrix of the same model");
+    }
+    if (unembedding.bias.data != nullptr && unembedding.bias.size != weight.rows) {
+        throw InvalidArgument("unembedding: bias has " + std::to_string(unembedding.bias.size) + " values, weight has " +
+                              std::to_string(weight.rows) + " rows; pass one value a token");
+    }
+    if (!std::isfinite(unembedding.scale)) {
+        throw InvalidArgument("unembedding: scale is not finite; pass the factor on the logits");
+    }
+    const double cap = unembedding.softcap.value_or(1.0);
+    if (!(cap > 0.0) || std::isinf(cap)) {
+        throw InvalidArgument("unembedding: softcap is " + std::to_string(cap) + "; pass a finite number > 0 or none");
+    }
+}
+
+/// The block's rows as they meet the matrix.
+RowBuffer normed_rows(const LensRows& rows, const Block& block, const RowNorm& norm) {
+    const auto width = static_cast<std::size_t>(rows.columns);
+    RowBuffer hidden(block.rows.size() * width);
+    for (std::size_t i = 0; i < block.rows.size(); ++i) {
+        const auto row = static_cast<std::size_t>(block.rows[i]);
+        const float* from = rows.hidden + row * width;
+        float* to = hidden.data() + i * width;
+        if (!rows.normed.empty() && rows.normed[row] != 0) {
+            std::memcpy(to, from, width * sizeof(float));
+        } else {
+            norm.apply(from, to);
+        }
+    }
+    return hidden;
+}
+
+}  // namespace
+}  // namespace lens
+
+LensReads read_lens(const LensRows& rows, const Unembedding& unembedding, const LensOptions& options) {
+    const MatrixView& weight = unembedding.weight;
+    lens::check_options(options, weight.rows);
+    lens::check_rows(rows, weight.rows);
+    lens::check_unembedding(rows, unembedding);
+    const lens::RowNorm norm(unembedding.norm, rows.columns);
+    const std::vector<float> bias = lens::widened(unembedding.bias);
+    const auto widened = static_cast<std::size_t>(lens::widened_rows(weight) * weight.columns);
+
+    LensReads reads = lens::empty_reads(rows, options);
+    for (const lens::Block& block : lens::make_blocks(rows, options.block_rows)) {
+        lens::ReductionPlan plan = lens::make_plan(block, weight.rows, options);
+        plan.bias = bias;
+        plan.scale = static_cast<float>(unembedding.scale);
+        plan.softcap = static_cast<float>(unembedding.softcap.value_or(0.0));
+        const lens::RowBuffer hidden = lens::normed_rows(rows, block, norm);
+        std::vector<lens::RowBuffer> wide(static_cast<std::size_t>(lens::lane_count(options.threads)));
+        const auto fill = [&](int lane, const lens::Tile& tile, float* logits, std::int64_t stride) {
+            lens::RowBuffer& buffer = wide[static_cast<std::size_t>(lane)];
+            if (widened > 0 && buffer.data() == nullptr) buffer = lens::RowBuffer(widened);
+            lens::tile_logits(hidden.data(), plan.rows, weight, tile.first, tile.count, logits, stride, buffer.data());
+        };
+        lens::read_block(plan, block, fill, options, reads);
+    }
+    return reads;
+}
+
+LensReads reduce_logits(const LensRows& rows, const LensOptions& options) {
+    lens::check_options(options, rows.columns);
+    lens::check_rows(rows, rows.columns);
+    LensReads reads = lens::empty_reads(rows, options);
+    for (const lens::Block& block : lens::make_blocks(rows, options.block_rows)) {
+        const lens::ReductionPlan plan = lens::make_plan(block, rows.columns, options);
+        const auto fill = [&](int, const lens::Tile& tile, float* logits, std::int64_t stride) {
+            for (std::size_t i = 0; i < block.rows.size(); ++i) {
+                std::copy_n(rows.hidden + block.rows[i] * rows.columns + tile.first, tile.count,
+                            logits + static_cast<std::int64_t>(i) * stride);
+            }
+        };
+        lens::read_block(plan, block, fill, options, reads);
+    }
+    return reads;
+}
+
+}  // namespace modalconflict
