@@ -132,7 +132,7 @@ def load_bundle(path: str | Path, *, verify: bool = True) -> Bundle:
 def check_manifest(manifest: Any, where: Path) -> None:
     """Raise `ModelError` or `IoError`, in one sentence, if a manifest is not a well-formed bundle manifest."""
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise ModelError(f"'{where}' does not describe a bundle: its \"format\" is not \"{FORMAT}\".")
+        raise ModelError(f'\'{where}\' does not describe a bundle: its "format" is not "{FORMAT}".')
     version = manifest.get("format_version")
     if version != FORMAT_VERSION:
         raise ModelError(
@@ -146,8 +146,10 @@ def check_manifest(manifest: Any, where: Path) -> None:
         parts = PurePosixPath(name)
         if parts.is_absolute() or ".." in parts.parts or "\\" in name or not parts.parts:
             raise IoError(f"'{where}' lists the file '{name}', which does not lie inside the bundle; do not use it.")
-        if not isinstance(entry, dict) or not isinstance(entry.get("sha256"), str) or not isinstance(
-            entry.get("size"), int
+        if (
+            not isinstance(entry, dict)
+            or not isinstance(entry.get("sha256"), str)
+            or not isinstance(entry.get("size"), int)
         ):
             raise ModelError(f"'{where}' gives no sha256 and size for the file '{name}'; export the model again.")
     listed = set(manifest["files"])

@@ -186,7 +186,7 @@ class Pack:
         try:
             with safe_open(source, framework="numpy") as stream:
                 metadata = stream.metadata() or {}
-                arrays = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
+                arrays = {name: stream.get_tensor(name) for name in stream.keys()}
         except SafetensorError as error:
             raise IoError(f"The pack '{source}' is damaged ({error}); prepare it again.") from error
         version = metadata.get("format_version")
@@ -222,7 +222,9 @@ class Preparer:
         self._processor: Any = None
         try:
             if self._prompt["pixels"] == "processor":
-                self._processor = AutoProcessor.from_pretrained(folder, trust_remote_code=False, backend="pil")
+                self._processor = AutoProcessor.from_pretrained(  # type: ignore[no-untyped-call]
+                    folder, trust_remote_code=False, backend="pil"
+                )
                 self.tokenizer: PreTrainedTokenizerBase = self._processor.tokenizer
             else:
                 self.tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
@@ -261,8 +263,9 @@ class Preparer:
     def answer_variants(self, answer: str) -> list[int]:
         """Return the ids of the first tokens an answer may begin with.
 
-        The answer as given, capitalised, in lower and in upper case, each with and without a leading space; a first
-        token that is only white space tells nothing and is left out.
+        The answer as given, capitalised and in lower case, each with and without a leading space. In upper case only
+        where the whole answer is one token, as the first piece of a spelled-out "GREEN" is often "G", which could begin
+        anything. A first token that is only white space tells nothing and is left out.
 
         Parameters
         ----------
@@ -280,15 +283,18 @@ class Preparer:
             for spelling in (word, word.capitalize(), word.lower(), word.upper()):
                 for lead in ("", " "):
                     ids = self.tokenizer.encode(lead + spelling, add_special_tokens=False)
-                    if ids and self.tokenizer.decode(ids[:1]).strip():
+                    spelled_out = spelling == word.upper() != word and len(ids) > 1
+                    if ids and not spelled_out and self._text(ids[:1]).strip():
                         found[int(ids[0])] = None
             self._variants[answer] = tuple(found)
         return list(self._variants[answer])
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of an answer's tokens, special tokens left out, stripped."""
-        text: str = self.tokenizer.decode(list(ids), skip_special_tokens=True)
-        return text.strip()
+        return str(self.tokenizer.decode(list(ids), skip_special_tokens=True)).strip()
+
+    def _text(self, ids: Sequence[int]) -> str:
+        return str(self.tokenizer.decode(list(ids)))
 
     def prepare(self, specs: Sequence[RunSpec]) -> Pack:
         """Prepare a group of runs; identical images are stored once.
@@ -371,7 +377,7 @@ class Preparer:
         vision = self.answer_variants(spec.answer_vision) if spec.answer_vision else []
         shared = [token for token in text if token in vision]
         if shared:
-            pieces = ", ".join(f"'{self.tokenizer.decode([token])}'" for token in shared)
+            pieces = ", ".join(f"'{self._text([token])}'" for token in shared)
             notes.append(
                 f"In case '{spec.case_id}' the answers '{spec.answer_text}' and '{spec.answer_vision}' can both begin "
                 f"with {pieces}, which is counted for neither."

@@ -12,9 +12,7 @@ from modalconflict.export.weights import Progress
 from modalconflict.export.writer import export_model, require_free
 
 
-def export_path(
-    model: str | Path, out: str | Path, dtype: Any = None, progress: Progress | None = None
-) -> Bundle:
+def export_path(model: str | Path, out: str | Path, dtype: Any = None, progress: Progress | None = None) -> Bundle:
     """Load a model and export it.
 
     Parameters
@@ -50,8 +48,11 @@ def export_path(
         config = AutoConfig.from_pretrained(model, trust_remote_code=False)
         recipe_for(config.model_type)
         loaded = AutoModelForImageTextToText.from_pretrained(model, dtype="auto", trust_remote_code=False)
-        processor = AutoProcessor.from_pretrained(model, trust_remote_code=False, backend="pil")
+        processor = AutoProcessor.from_pretrained(  # type: ignore[no-untyped-call]
+            model, trust_remote_code=False, backend="pil"
+        )
     except (OSError, ValueError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise IoError(f"The model '{model}' cannot be loaded ({reason}); name a folder or a cached model.") from error
-    return export_model(loaded.eval(), processor, out, dtype, progress)
+    loaded.eval()
+    return export_model(loaded, processor, out, dtype, progress)

@@ -6,6 +6,8 @@ programs with the past cut after the image, and compared with the original's eag
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,7 @@ from modalconflict.prepare import Pack, Preparer, RunSpec
 
 # largest |difference| / max(1, largest |reference| of the layer), by the bundle's dtype: rounding of a few operations
 TOLERANCE = {"float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
+_SMALL_MODEL_PARAMETERS = 1_000_000_000
 
 
 def check(model: Any, parts: ModelParts, bundle: Bundle) -> dict[str, Any]:
@@ -55,12 +58,25 @@ def check(model: Any, parts: ModelParts, bundle: Bundle) -> dict[str, Any]:
         "tolerance": tolerance,
         "prompts": [],
     }
-    with eager_attention(model), torch.no_grad():
+    with eager_attention(model), torch.no_grad(), _few_threads(model):
         for index, spec in enumerate(specs):
             _check_preparation(parts, preparer, pack, index, spec)
             report["prompts"].append(_compare(parts, runner, pack, index, spec, tolerance))
         report["other_shapes"] = _check_shapes(parts.decoder, runner, tolerance)
     return report
+
+
+@contextmanager
+def _few_threads(model: Any) -> Iterator[None]:
+    """Use one thread for a small model: on a busy machine its short matrices' threads mostly wait for each other."""
+    before = torch.get_num_threads()
+    small = sum(parameter.numel() for parameter in model.parameters()) < _SMALL_MODEL_PARAMETERS
+    try:
+        if small:
+            torch.set_num_threads(1)
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _specs() -> list[RunSpec]:
@@ -125,6 +141,7 @@ def _compare(
         "tokens": len(ids),
         "prefix": cut,
         "hidden_max_abs": [absolute for absolute, _ in layers],
+        "answer_max_abs": float((walk.hidden[:, -1].float() - expected[:, -1]).abs().max()),
         "hidden_max_scaled": max(scaled for _, scaled in layers),
         "logits_max_abs": head[0],
         "logits_max_scaled": head[1],
@@ -177,9 +194,7 @@ def _check_shapes(decoder: Decoder, runner: BundleRunner, tolerance: float) -> l
         key, value = (torch.randn(shape, generator=generator) for _ in range(2))
         cos, sin = runner._rotary(torch.arange(past, past + length).expand(batch, length))
         mask = runner.mask({"mask": "causal"}, past, past + length).expand(batch, 1, length, past + length)
-        ours = runner._layers[0](
-            h.to(runner.dtype), cos, sin, mask, key.to(runner.dtype), value.to(runner.dtype)
-        )
+        ours = runner._layers[0](h.to(runner.dtype), cos, sin, mask, key.to(runner.dtype), value.to(runner.dtype))
         theirs = layer(h.to(own), cos.to(own), sin.to(own), mask.to(own), key.to(own), value.to(own))
         scaled = max(_difference(a, b)[1] for a, b in zip(ours, theirs, strict=True))
         if not scaled <= tolerance:

@@ -68,13 +68,13 @@ class Decoder:
         """Return the final norm's kind and numbers; its tensors are named ``norm.weight`` and ``norm.bias``."""
         bias = getattr(self.norm, "bias", None) is not None
         if isinstance(self.norm, nn.LayerNorm):
-            kind, eps = "layer", self.norm.eps
+            kind, eps = "layer", float(self.norm.eps)
         elif "RMSNorm" in type(self.norm).__name__:
             kind = "rms"
-            eps = getattr(self.norm, "variance_epsilon", None) or getattr(self.norm, "eps", None)
+            eps = float(getattr(self.norm, "variance_epsilon", None) or getattr(self.norm, "eps", None) or 0.0)
         else:
             raise ModelError(f"The final norm is a {type(self.norm).__name__}; a bundle knows RMSNorm and LayerNorm.")
-        if not isinstance(eps, float):
+        if not eps > 0.0:
             raise ModelError(f"The final norm {type(self.norm).__name__} does not say its epsilon.")
         return {"kind": kind, "weight": "norm.weight", "bias": "norm.bias" if bias else None, "eps": eps, "offset": 0.0}
 

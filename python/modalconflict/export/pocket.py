@@ -36,7 +36,9 @@ def pocket(model: Any, tokenizer: Any) -> ModelParts:
     image_token_id = int(model.image_token_id)
     image_token = tokenizer.convert_ids_to_tokens(image_token_id)
     if image_token is None or tokenizer.encode(image_token, add_special_tokens=False) != [image_token_id]:
-        raise ModelError(f"The tokenizer does not read the image token {image_token_id} ('{image_token}') as one token.")
+        raise ModelError(
+            f"The tokenizer does not read the image token {image_token_id} ('{image_token}') as one token."
+        )
     side = int(getattr(model, "image_size", IMAGE_SIZE))
     language_model = model.language_model
 

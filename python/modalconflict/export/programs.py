@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.jit._trace import TracerWarning
 
 from modalconflict.errors import ModelError
 
@@ -59,9 +60,7 @@ class LayerProgram(nn.Module):
         past_k: torch.Tensor, past_v: torch.Tensor,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:  # fmt: skip
         past = PastView(past_k, past_v)
-        out = self.block(
-            h, attention_mask=mask, position_embeddings=(cos, sin), past_key_values=past, use_cache=True
-        )
+        out = self.block(h, attention_mask=mask, position_embeddings=(cos, sin), past_key_values=past, use_cache=True)
         return (out[0] if isinstance(out, tuple) else out), past.key, past.value
 
 
@@ -165,10 +164,10 @@ def trace(module: nn.Module, inputs: tuple[torch.Tensor, ...], what: str) -> Tra
     """
     with warnings.catch_warnings(), torch.no_grad():
         # the checks a tracer warns of (a length compared with one) are covered by the comparison on other shapes
-        warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
+        warnings.filterwarnings("ignore", category=TracerWarning)
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         try:
-            traced = torch.jit.trace(module, inputs, check_trace=False)
+            traced = torch.jit.trace(module, inputs, check_trace=False)  # type: ignore[no-untyped-call]
         except Exception as error:
             raise ModelError(f"The {what} cannot be traced ({type(error).__name__}: {_line(error)}).") from error
     graph = traced.inlined_graph
@@ -221,7 +220,9 @@ def load(path: Path) -> torch.jit.ScriptModule:
     """Read a program on the CPU."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=DeprecationWarning)
-        program: torch.jit.ScriptModule = torch.jit.load(str(path), map_location="cpu")
+        program: torch.jit.ScriptModule = torch.jit.load(  # type: ignore[no-untyped-call]
+            str(path), map_location="cpu"
+        )
     return program
 
 

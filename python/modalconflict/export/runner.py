@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
+from torch.jit._fuser import optimized_execution
 
 from modalconflict.bundle import Bundle
 from modalconflict.export import programs
@@ -49,7 +50,7 @@ class BundleRunner:
         self.tensors: dict[str, torch.Tensor] = {}
         for name in self.manifest["weights"]:
             with safe_open(bundle.path / name, framework="pt") as shard:
-                self.tensors.update({key: shard.get_tensor(key) for key in shard.keys()})  # noqa: SIM118
+                self.tensors.update({key: shard.get_tensor(key) for key in shard.keys()})
         self._files = {name: bundle.path / entry["file"] for name, entry in self.manifest["programs"].items()}
         self._rotary = self._program(self.manifest["ropes"]["default"])
         self._vision = self._program(self.manifest["vision"])
@@ -64,7 +65,7 @@ class BundleRunner:
     def embed(self, ids: torch.Tensor, pixel_values: torch.Tensor | None) -> torch.Tensor:
         """Return the first layer's input (1, S, d): token rows, the image's rows in the place of its tokens."""
         entry = self.manifest["embed"]
-        h = self.tensors[entry["weight"]][ids] * entry["scale"]
+        h: torch.Tensor = self.tensors[entry["weight"]][ids] * entry["scale"]
         if pixel_values is not None:
             rows = self._projector(self._vision(pixel_values.to(self.dtype)))
             h[ids == self.manifest["image_token_id"]] = rows.reshape(-1, h.shape[-1])
@@ -84,7 +85,8 @@ class BundleRunner:
         bias = self.tensors[entry["bias"]] if entry["bias"] else None
         logits = torch.nn.functional.linear(x, self.tensors[entry["weight"]], bias).float() * entry["scale"]
         cap = entry["softcap"]
-        return logits if cap is None else torch.tanh(logits / cap) * cap
+        capped: torch.Tensor = logits if cap is None else torch.tanh(logits / cap) * cap
+        return capped
 
     def mask(self, entry: dict[str, Any], begin: int, end: int) -> torch.Tensor:
         """Return the additive mask (1, 1, end - begin, end) of the queries begin..end over all keys so far."""
@@ -116,9 +118,15 @@ class BundleRunner:
         sizes = self.manifest["sizes"]
         empty = torch.zeros(1, sizes["kv_heads"], 0, sizes["head_dim"], dtype=self.dtype)
         past: Past = [(empty, empty)] * sizes["layers"]
-        x = self.embed(ids[None], pixel_values)
+        # every program runs a few times on other shapes: letting the executor specialise each costs far more
+        with optimized_execution(False):
+            hidden = self._walk(self.embed(ids[None], pixel_values), past, cut)
+        return Walk(hidden, self.unembed(hidden[-1]))
+
+    def _walk(self, x: torch.Tensor, past: Past, cut: int) -> torch.Tensor:
+        """Walk prefix and rest; return every layer's states, shape (layers + 1, S, d)."""
         pieces = []
-        for begin, end in ((0, cut), (cut, len(ids))):
+        for begin, end in ((0, cut), (cut, x.shape[1])):
             if begin == end:
                 continue
             h = x[:, begin:end]
@@ -130,5 +138,4 @@ class BundleRunner:
                 held.append((key, value))
             past = held
             pieces.append(torch.stack(states)[:, 0])
-        hidden = torch.cat(pieces, dim=1)
-        return Walk(hidden, self.unembed(hidden[-1]))
+        return torch.cat(pieces, dim=1)

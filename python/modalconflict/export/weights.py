@@ -104,7 +104,7 @@ def write_safetensors(path: Path, tensors: list[tuple[str, torch.Tensor, torch.d
         for _, tensor, dtype in tensors:
             flat = tensor.detach().to(device="cpu", dtype=dtype).contiguous().reshape(-1)
             if flat.numel():
-                emit(memoryview(flat.view(torch.uint8).numpy()))
+                emit(flat.view(torch.uint8).numpy().data)
         stream.flush()
         os.fsync(stream.fileno())
         size = stream.tell()
