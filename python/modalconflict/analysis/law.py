@@ -63,6 +63,7 @@ def law_summary(
         "balance_point": points,
         "spearman": spearman(x, y),
         "sides": sides(delta[used], points["headline"]),
+        "piled_up": {"low": float((delta[used] <= -1.9).mean()), "high": float((delta[used] >= 1.9).mean())},
         "curve": fitted_curve(x, y, g, options),
         "median_split": {
             "total_median": median,

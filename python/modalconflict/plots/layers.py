@@ -1,0 +1,116 @@
+"""Between the layers: the logit difference and the oscillations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from modalconflict.analysis.layers import THIRDS, matrix
+from modalconflict.analysis.result import ModelAnalysis
+from modalconflict.errors import InvalidArgument
+from modalconflict.plots.style import FAINT, IMAGE, NEUTRAL, TEXT, TIERS, delta_label, need, new_axes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def _diverging() -> Any:
+    """Blue (image) – light grey – vermilion (text)."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    cmap = LinearSegmentedColormap.from_list("modalconflict", ["#00456b", IMAGE, "#9ecae1", "#f3f4f6", "#f5b98a", TEXT, "#8a3d00"])
+    cmap.set_bad("#ffffff")
+    return cmap
+
+
+def layer_heatmap(model: ModelAnalysis, uncertainty: str = "entropy", ax: Axes | None = None) -> Axes:
+    """Mean logit difference (text's answer − image's answer) by layer and bin of ΔU_rel.
+
+    Parameters
+    ----------
+    model
+        The analysis of one model whose records hold lens columns.
+    uncertainty
+        Name of the index, for the label.
+    ax
+        Axes to draw on; new ones if None.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    layers = need(model.layers, "lens columns")
+    ax = new_axes(ax, 6.8, 4.4)
+    edges, values = np.asarray(layers["edges"]), np.asarray(layers["difference"])[:, 1:].T
+    known = np.abs(values[np.isfinite(values)])
+    limit = float(np.quantile(known, 0.99)) if known.size else 1.0
+    mesh = ax.pcolormesh(edges, np.arange(values.shape[0] + 1) + 0.5, np.ma.masked_invalid(values), cmap=_diverging(), vmin=-limit or -1, vmax=limit or 1)
+    mesh.set_rasterized(True)
+    point = model.summary["balance_point"]["headline"]
+    if point["estimate"] is not None:
+        ax.axvline(point["estimate"], color="#111827", lw=1.1, ls=(0, (4, 2)))
+        ax.text(point["estimate"], values.shape[0] + 0.7, "balance point", ha="center", va="bottom", fontsize=8, color="#111827")
+    bar = ax.figure.colorbar(mesh, ax=ax, pad=0.02, fraction=0.05, extend="both")
+    bar.set_label("logit of text's answer − image's answer", fontsize=9)
+    bar.outline.set_visible(False)
+    ax.set(xlim=(-2, 2), ylim=(0.5, values.shape[0] + 0.5), xlabel=delta_label(uncertainty), ylabel="layer")
+    return ax
+
+
+def oscillations(model: ModelAnalysis, ax: Axes | None = None) -> Axes:
+    """Mean oscillations a case, ambiguous against clear, stacked by third of the depth, with intervals over groups."""
+    summary = need(model.summary.get("oscillations"), "lens columns")
+    ax = new_axes(ax, 4.6, 3.4)
+    shades = ("#bcd5e6", "#5a9bc7", "#00456b")
+    regions = summary["regions"]
+    for i, region in enumerate(regions):
+        bottom = 0.0
+        for third, shade in zip(THIRDS, shades, strict=True):
+            value = region["thirds"][third] or 0.0
+            ax.bar(i, value, bottom=bottom, width=0.5, color=shade, lw=0, label=f"{third} layers" if i == 0 else None)
+            bottom += value
+        if region["mean"] is not None:
+            ax.errorbar(i, region["mean"], yerr=[[max(region["mean"] - region["low"], 0)], [max(region["high"] - region["mean"], 0)]],
+                        color="#111827", capsize=4, lw=1.2)  # fmt: skip
+            ax.text(i, region["high"], f"{region['mean']:.2f}", ha="center", va="bottom", fontsize=10, fontweight="bold", color="#111827")
+    tops = [r["high"] for r in regions if r["high"] is not None]
+    ax.set_xticks(range(len(regions)), [f"{r['name']}\n(n = {r['n']})" for r in regions])
+    ax.set(xlim=(-0.6, len(regions) - 0.4), ylim=(0, 1.28 * max([*tops, 0.01])), ylabel="oscillations a case")
+    if summary["basis"] != "balance_point":
+        ax.set_xlabel(r"by $|\Delta|$: there is no balance point")
+    ax.legend(loc="upper right", handlelength=1, reverse=True)
+    return ax
+
+
+def layer_curves(cases: pa.Table, ax: Axes | None = None) -> Axes:
+    """Logit difference along the layers of single cases, one curve a row, coloured by text tier.
+
+    Parameters
+    ----------
+    cases
+        Rows of :attr:`ModelAnalysis.cases`, with lens columns; a handful.
+    ax
+        Axes to draw on; new ones if None.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    if cases.num_rows == 0 or "logit_text" not in cases.column_names:
+        raise InvalidArgument("there is no case with lens columns to draw; pass rows of an analysis that holds them")
+    ax = new_axes(ax, 6.4, 3.4)
+    difference = matrix(cases["logit_text"], np.float32) - matrix(cases["logit_vision"], np.float32)
+    layers = np.arange(difference.shape[1])
+    ax.axhline(0, color=FAINT, lw=1, zorder=0)
+    for i, row in enumerate(cases.select(["d_t"]).to_pylist()):
+        tier = row["d_t"] if row["d_t"] is not None else i
+        ax.plot(layers[1:], difference[i, 1:], color=TIERS[tier % len(TIERS)], lw=1.8, label=rf"$d_t$ = {tier}")
+    edge = 0.985
+    ax.text(edge, 0.97, "↑ text", transform=ax.transAxes, ha="right", va="top", color=TEXT, fontsize=9)
+    ax.text(edge, 0.03, "↓ image", transform=ax.transAxes, ha="right", va="bottom", color=IMAGE, fontsize=9)
+    ax.set(xlabel="layer", ylabel="logit, text's answer − image's", xlim=(1, layers[-1]))
+    ax.tick_params(color=NEUTRAL)
+    ax.legend(loc="upper left", ncols=min(cases.num_rows, 4))
+    return ax
