@@ -1,0 +1,163 @@
+#include "engine/decoder.hpp"
+
+#include <modalconflict/error.hpp>
+
+#include <algorithm>
+#include <limits>
+#include <tuple>
+
+namespace modalconflict {
+namespace {
+
+std::string image_input(const std::string& input, std::int64_t image) { return input + "." + std::to_string(image); }
+
+const TensorView& image_tensor(const CasePack& pack, const std::string& input, std::int64_t image) {
+    const auto found = pack.image_tensors.find(image_input(input, image));
+    if (found == pack.image_tensors.end()) {
+        throw InvalidArgument("pack lacks the tensor '" + image_input(input, image) + "', which the model's vision tower "
+                              "takes; prepare it again with this model's bundle");
+    }
+    return found->second;
+}
+
+double lowest(at::ScalarType type) {
+    if (type == at::kHalf) return -65504.0;
+    if (type == at::kBFloat16) return -3.3895313892515355e38;
+    return static_cast<double>(std::numeric_limits<float>::lowest());
+}
+
+void expect_shape(const at::Tensor& tensor, std::vector<std::int64_t> wanted, const std::string& what) {
+    if (tensor.sizes() != at::IntArrayRef(wanted)) {
+        throw ModelError(what + " has shape " + shape_text(tensor.sizes()) + " instead of " + shape_text(wanted) +
+                         ": a file of another model; export the model again");
+    }
+}
+
+}  // namespace
+
+Decoder::Decoder(const Bundle& bundle, at::Device device) : bundle_(bundle), device_(device), weights_(bundle, device) {
+    embed_ = weights_.get(bundle.embed_weight);
+    if (embed_.dim() != 2 || embed_.size(1) != bundle.sizes.hidden) {
+        expect_shape(embed_, {bundle.sizes.vocab, bundle.sizes.hidden}, "weight '" + bundle.embed_weight + "'");
+    }
+    check_unembed(bundle);
+    ProgramLibrary library(bundle, weights_, device);
+    for (const auto& [name, rope] : bundle.ropes) ropes_.emplace(name, library.bind(rope.part, 1));
+    for (const auto& layer : bundle.layers) {
+        layers_.push_back(library.bind(layer.part, 6));
+        sees_image_blocks_ = sees_image_blocks_ || layer.mask == MaskKind::causal_bidirectional_image;
+    }
+    if (bundle.vision) vision_ = library.bind(bundle.vision->part, bundle.vision->inputs.size());
+    if (bundle.projector) projector_ = library.bind(*bundle.projector, 1);
+}
+
+void Decoder::check_unembed(const Bundle& bundle) const {
+    const auto& unembed = bundle.unembed;
+    const auto hidden = bundle.sizes.hidden;
+    expect_shape(weights_.get(unembed.weight), {bundle.sizes.vocab, hidden}, "weight '" + unembed.weight + "'");
+    expect_shape(weights_.get(unembed.norm_weight), {hidden}, "weight '" + unembed.norm_weight + "'");
+    if (unembed.norm_bias) expect_shape(weights_.get(*unembed.norm_bias), {hidden}, "weight '" + *unembed.norm_bias + "'");
+    if (unembed.bias) expect_shape(weights_.get(*unembed.bias), {bundle.sizes.vocab}, "weight '" + *unembed.bias + "'");
+}
+
+at::Tensor Decoder::encode(const CasePack& pack, std::span<const std::int64_t> images) const {
+    std::vector<c10::IValue> inputs;
+    for (const auto& input : bundle_.vision->inputs) {
+        std::vector<at::Tensor> parts;
+        for (const auto image : images) parts.push_back(tensor_of(image_tensor(pack, input, image)));
+        at::Tensor joined = parts.size() == 1 ? parts.front() : at::cat(parts, 0);
+        if (joined.is_floating_point()) joined = joined.to(scalar_type(bundle_.dtype));
+        inputs.emplace_back(joined.to(device_));
+    }
+    at::Tensor features = vision_(std::move(inputs), 1).front();
+    if (bundle_.projector) features = projector_({features}, 1).front();
+    features = features.contiguous();
+    if (features.dim() < 2 || features.size(-1) != bundle_.sizes.hidden) {
+        throw ModelError("the vision programs returned image features of shape " + shape_text(features.sizes()) +
+                         " for a model of width " + std::to_string(bundle_.sizes.hidden) + "; export the model again");
+    }
+    return features.view({-1, bundle_.sizes.hidden});
+}
+
+std::map<std::int64_t, at::Tensor> Decoder::encode_images(const CasePack& pack, std::span<const std::int64_t> images,
+                                                          std::int64_t batch_size) const {
+    std::map<std::int64_t, at::Tensor> features;
+    if (images.empty()) return features;
+    if (!bundle_.vision) {
+        throw InvalidArgument("pack holds runs with an image, but the bundle '" + bundle_.folder.string() +
+                              "' has no vision tower; use a multimodal model's bundle");
+    }
+    // Images of one shape pass through the tower together, if the tower takes nothing but pixels [tiles, 3, H, W].
+    const auto& first_input = bundle_.vision->inputs.front();
+    const bool batchable = bundle_.vision->inputs.size() == 1 && bundle_.projector;
+    for (std::size_t begin = 0; begin < images.size();) {
+        const auto& shape = image_tensor(pack, first_input, images[begin]).shape;
+        std::size_t end = begin + 1;
+        while (batchable && end < images.size() && static_cast<std::int64_t>(end - begin) < batch_size &&
+               image_tensor(pack, first_input, images[end]).shape == shape) {
+            ++end;
+        }
+        const auto group = images.subspan(begin, end - begin);
+        const at::Tensor rows = encode(pack, group);
+        const auto count = static_cast<std::int64_t>(group.size());
+        if (rows.size(0) % count != 0) {
+            throw ModelError("the vision programs returned " + std::to_string(rows.size(0)) + " rows for " +
+                             std::to_string(count) + " images; export the model again");
+        }
+        for (std::int64_t i = 0; i < count; ++i) {
+            features.emplace(group[static_cast<std::size_t>(i)],
+                             rows.narrow(0, i * (rows.size(0) / count), rows.size(0) / count));
+        }
+        begin = end;
+    }
+    return features;
+}
+
+at::Tensor Decoder::embed(std::vector<std::int64_t> ids, std::int64_t rows) const {
+    const auto count = static_cast<std::int64_t>(ids.size());
+    const auto index = at::from_blob(ids.data(), {count}, at::kLong).to(device_);
+    at::Tensor hidden = embed_.index_select(0, index);
+    if (bundle_.embed_scale != 1.0) hidden = hidden * bundle_.embed_scale;
+    return hidden.view({rows, count / rows, bundle_.sizes.hidden});
+}
+
+at::Tensor Decoder::mask_for(const AttentionLayout& layout, const BundleLayer& layer, std::int64_t rows) const {
+    const auto type = scalar_type(bundle_.dtype);
+    auto values = attention_mask(layout, layer.mask, layer.window, static_cast<float>(lowest(type)));
+    const auto mask = at::from_blob(values.data(), {layout.rows, 1, layout.queries, layout.keys}, at::kFloat)
+                          .to(at::TensorOptions().device(device_).dtype(type), false, true);
+    return mask.expand({rows, 1, layout.queries, layout.keys});
+}
+
+KeyValue Decoder::empty_past(std::int64_t rows) const {
+    const auto empty = at::empty({rows, bundle_.sizes.kv_heads, 0, bundle_.sizes.head_dim},
+                                 at::TensorOptions().dtype(scalar_type(bundle_.dtype)).device(device_));
+    return {empty, empty};
+}
+
+void Decoder::walk(const Pass& pass) const {
+    at::Tensor hidden = pass.hidden;
+    const auto rows = hidden.size(0);
+    std::map<std::string, std::vector<at::Tensor>> angles;
+    std::map<std::pair<MaskKind, std::int64_t>, at::Tensor> masks;
+    if (!pass.observe(0, hidden)) return;
+    for (std::size_t i = 0; i < layers_.size(); ++i) {
+        const auto& layer = bundle_.layers[i];
+        auto& angle = angles[layer.rope];
+        if (angle.empty()) angle = ropes_.at(layer.rope)({pass.positions}, 2);
+        auto& mask = masks[{layer.mask, layer.window}];
+        if (!mask.defined()) mask = mask_for(pass.layout, layer, rows);
+        const KeyValue past = pass.past(i);
+        auto result = layers_[i]({hidden, angle[0], angle[1], mask, past.keys, past.values}, 3);
+        if (result[0].sizes() != hidden.sizes()) {
+            throw ModelError("layer " + std::to_string(i + 1) + " returned a hidden state of shape " +
+                             shape_text(result[0].sizes()) + " instead of " + shape_text(hidden.sizes()) +
+                             "; export the model again");
+        }
+        hidden = std::move(result[0]);
+        if (pass.keep) pass.keep(i, {std::move(result[1]), std::move(result[2])});
+        if (!pass.observe(static_cast<std::int64_t>(i) + 1, hidden)) return;
+    }
+}
+
+}  // namespace modalconflict

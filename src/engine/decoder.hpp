@@ -1,0 +1,76 @@
+#pragma once
+
+#include "engine/attention_mask.hpp"
+#include "engine/programs.hpp"
+
+#include <modalconflict/engine/case_pack.hpp>
+
+#include <functional>
+#include <map>
+#include <span>
+#include <vector>
+
+namespace modalconflict {
+
+/// Keys and values of one layer, each [B, kv_heads, P, head_dim].
+struct KeyValue {
+    at::Tensor keys;
+    at::Tensor values;
+};
+
+/// One pass of a batch through the layers.
+struct Pass {
+    at::Tensor hidden;     ///< [B, S, d], the embedding's output
+    at::Tensor positions;  ///< [B, S], or [3, B, S]
+    AttentionLayout layout;
+
+    /// The layer's earlier keys and values, layer counted from 0.
+    std::function<KeyValue(std::size_t layer)> past;
+
+    /// Takes the layer's keys and values with this pass's own at their end; empty: they are dropped.
+    std::function<void(std::size_t layer, KeyValue)> keep;
+
+    /// Sees, and may replace, the state after the embedding (0) and after each layer (1 ..). False stops the pass.
+    std::function<bool(std::int64_t layer, at::Tensor& hidden)> observe;
+};
+
+/// A bundle's programs with their weights bound: the model as a machine that takes one step at a time.
+class Decoder {
+public:
+    Decoder(const Bundle& bundle, at::Device device);
+
+    [[nodiscard]] const at::Tensor& unembed_weight(const std::string& name) const { return weights_.get(name); }
+    [[nodiscard]] at::Device device() const { return device_; }
+    [[nodiscard]] std::int64_t embedding_rows() const { return embed_.size(0); }
+
+    /// Rows of the images that the language model reads in place of their tokens: [tokens, d] for each image asked for.
+    [[nodiscard]] std::map<std::int64_t, at::Tensor> encode_images(const CasePack& pack, std::span<const std::int64_t> images,
+                                                                   std::int64_t batch_size) const;
+
+    /// Embedding rows of ids [B, S] (row-major), image tokens included as any other: [B, S, d].
+    [[nodiscard]] at::Tensor embed(std::vector<std::int64_t> ids, std::int64_t rows) const;
+
+    void walk(const Pass& pass) const;
+
+    /// Keys and values of nothing: [rows, kv_heads, 0, head_dim].
+    [[nodiscard]] KeyValue empty_past(std::int64_t rows) const;
+
+    [[nodiscard]] bool sees_image_blocks() const { return sees_image_blocks_; }
+
+private:
+    [[nodiscard]] at::Tensor mask_for(const AttentionLayout& layout, const BundleLayer& layer, std::int64_t rows) const;
+    [[nodiscard]] at::Tensor encode(const CasePack& pack, std::span<const std::int64_t> images) const;
+    void check_unembed(const Bundle& bundle) const;
+
+    const Bundle& bundle_;
+    at::Device device_;
+    Weights weights_;
+    at::Tensor embed_;
+    std::map<std::string, Program> ropes_;
+    std::vector<Program> layers_;
+    Program vision_;
+    Program projector_;
+    bool sees_image_blocks_ = false;
+};
+
+}  // namespace modalconflict

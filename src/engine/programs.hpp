@@ -1,0 +1,67 @@
+#pragma once
+
+#include <modalconflict/engine/bundle.hpp>
+
+#include <ATen/ATen.h>
+#include <torch/csrc/jit/api/module.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace modalconflict {
+
+[[nodiscard]] at::ScalarType scalar_type(DType dtype);
+[[nodiscard]] DType dtype_of(at::ScalarType type);
+
+/// A tensor over memory that the caller keeps alive: no copy.
+[[nodiscard]] at::Tensor tensor_of(const TensorView& view);
+
+/// What a message needs of an exception of the tensor library: the sentence without its traceback.
+[[nodiscard]] std::string brief(const std::exception& error);
+
+/// All weights of a bundle by name. On the CPU they are views of the mapped files.
+class Weights {
+public:
+    Weights(const Bundle& bundle, at::Device device);
+
+    /// @throws ModelError  if there is no such weight.
+    [[nodiscard]] const at::Tensor& get(const std::string& name) const;
+    [[nodiscard]] bool contains(const std::string& name) const { return tensors_.contains(name); }
+
+private:
+    std::map<std::string, at::Tensor> tensors_;
+};
+
+/// A program with its weights bound, ready to be called.
+class Program {
+public:
+    Program() = default;
+    Program(std::string file, torch::jit::Module module) : file_(std::move(file)), module_(std::move(module)) {}
+
+    /// Call the program; the tensors it returns, one or a tuple.
+    /// @throws ModelError  naming the program's file if it fails or returns another number of tensors.
+    [[nodiscard]] std::vector<at::Tensor> operator()(std::vector<c10::IValue> inputs, std::size_t outputs) const;
+
+private:
+    std::string file_;
+    mutable torch::jit::Module module_;
+};
+
+/// Loads each program file once and binds it as often as the bundle names it.
+class ProgramLibrary {
+public:
+    ProgramLibrary(const Bundle& bundle, const Weights& weights, at::Device device);
+
+    /// @param inputs  How many tensors the program must take.
+    /// @throws ModelError  if the program does not take them, or a weight is missing or of another shape or type.
+    [[nodiscard]] Program bind(const BundlePart& part, std::size_t inputs);
+
+private:
+    const Bundle& bundle_;
+    const Weights& weights_;
+    at::Device device_;
+    std::map<std::string, torch::jit::Module> loaded_;
+};
+
+}  // namespace modalconflict
