@@ -392,6 +392,11 @@ class Preparer:
             out = self._processor(images=[image], text=[self._image_token], return_tensors="np")
             pixels = np.ascontiguousarray(out["pixel_values"], dtype=np.float32)
             tokens = int((np.asarray(out["input_ids"][0]) == self._image_token_id).sum())
+        if tokens == 0:
+            raise ModelError(
+                f"For the image of case '{case_id}' the processor puts no image token {self._image_token_id}; use the "
+                "processor that belongs to the model."
+            )
         if self._tokens_expected is not None and tokens != self._tokens_expected * len(pixels):
             raise ModelError(
                 f"For the image of case '{case_id}' the processor puts {tokens} image tokens and the model makes "

@@ -54,5 +54,5 @@ def export_path(model: str | Path, out: str | Path, dtype: Any = None, progress:
     except (OSError, ValueError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise IoError(f"The model '{model}' cannot be loaded ({reason}); name a folder or a cached model.") from error
-    loaded.eval()
+    loaded.eval()  # type: ignore[no-untyped-call]
     return export_model(loaded, processor, out, dtype, progress)
