@@ -14,9 +14,39 @@ from modalconflict.errors import InvalidArgument, IoError, ModalConflictError, M
 __version__ = "0.1.0"
 
 # public name -> submodule that defines it
-_LAZY: dict[str, str] = {}
+_LAZY: dict[str, str] = {
+    "UncertaintyIndex": "core.indices",
+    "entropy": "core.indices",
+    "entropy_from_logits": "core.indices",
+    "uncertainty": "core.indices",
+    "uncertainty_indices": "core.indices",
+    "register_uncertainty_index": "core.indices",
+    "relative_uncertainty": "core.indices",
+    "relative_uncertainty_error": "core.indices",
+    "log_uncertainty_ratio": "core.indices",
+    "OutcomeCounts": "core.outcomes",
+    "classify_outcome": "core.outcomes",
+    "count_outcomes": "core.outcomes",
+    "normalize_answer": "core.outcomes",
+    "text_following_rate": "core.outcomes",
+    "count_oscillations": "core.oscillations",
+    "CenteredIsotonicFit": "core.fits",
+    "IsotonicFit": "core.fits",
+    "LogisticFit": "core.fits",
+    "centered_isotonic_fit": "core.fits",
+    "isotonic_fit": "core.fits",
+    "isotonic_regression": "core.fits",
+    "logistic_fit": "core.fits",
+    "BalancePoint": "core.balance",
+    "balance_point": "core.balance",
+    "run": "runner",
+    "analyze": "analysis",
+    "load_analysis": "analysis",
+    "report": "reporting",
+    "read_records": "records",
+}
 
-_SUBMODULES = frozenset({"datasets", "export", "plots"})
+_SUBMODULES = frozenset({"datasets", "export", "plots", "records"})
 
 __all__ = ["InvalidArgument", "IoError", "ModalConflictError", "ModelError", *_LAZY, *_SUBMODULES]
 

@@ -1,0 +1,54 @@
+#include "module.hpp"
+
+#include <modalconflict/core/logistic_fit.hpp>
+
+#include <pybind11/stl.h>
+
+namespace modalconflict::bindings {
+
+void bind_logistic_fit(py::module_& m) {
+    py::class_<LogisticOptions>(m, "LogisticOptions")
+        .def(py::init<>())
+        .def_readwrite("increasing", &LogisticOptions::increasing)
+        .def_readwrite("lower_lapse", &LogisticOptions::lower_lapse)
+        .def_readwrite("upper_lapse", &LogisticOptions::upper_lapse)
+        .def_readwrite("max_lapse", &LogisticOptions::max_lapse)
+        .def_readwrite("max_iterations", &LogisticOptions::max_iterations);
+    py::class_<LogisticFit>(m, "LogisticFit")
+        .def_readonly("location", &LogisticFit::location)
+        .def_readonly("width", &LogisticFit::width)
+        .def_readonly("lower_lapse", &LogisticFit::lower_lapse)
+        .def_readonly("upper_lapse", &LogisticFit::upper_lapse)
+        .def_readonly("intercept", &LogisticFit::intercept)
+        .def_readonly("slope", &LogisticFit::slope)
+        .def_readonly("increasing", &LogisticFit::increasing)
+        .def_readonly("log_likelihood", &LogisticFit::log_likelihood)
+        .def_readonly("observations", &LogisticFit::observations)
+        .def_readonly("converged", &LogisticFit::converged)
+        .def_readonly("separated", &LogisticFit::separated)
+        .def_readonly("lapse_at_bound", &LogisticFit::lapse_at_bound)
+        .def_property_readonly("covariance",
+                               [](const LogisticFit& fit) {
+                                   return py::array_t<double>({4, 4}, fit.covariance.data());
+                               })
+        .def("predict",
+             [](const LogisticFit& fit, const Array<double>& queries) {
+                 std::vector<double> out;
+                 out.reserve(static_cast<std::size_t>(queries.size()));
+                 for (const double query : view(queries)) out.push_back(fit.predict(query));
+                 return to_array(std::move(out));
+             })
+        .def("threshold", &LogisticFit::threshold, py::arg("level") = 0.5);
+    m.def(
+        "logistic_fit",
+        [](const Array<double>& x, const Array<double>& y, const std::optional<Array<double>>& weights,
+           const LogisticOptions& options, const std::optional<Array<std::size_t>>& groups) {
+            return unlocked([&] {
+                return logistic_fit(view(x), view(y), weights ? view(*weights) : std::span<const double>{}, options,
+                                    groups ? view(*groups) : std::span<const std::size_t>{});
+            });
+        },
+        py::arg("x"), py::arg("y"), py::arg("weights"), py::arg("options"), py::arg("groups"));
+}
+
+}  // namespace modalconflict::bindings

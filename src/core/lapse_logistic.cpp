@@ -1,0 +1,150 @@
+#include "lapse_logistic.hpp"
+
+#include <Eigen/Cholesky>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace modalconflict::detail {
+namespace {
+
+constexpr double kTiniest = 1e-300;  // keeps log and quotients finite where a probability underflows
+
+struct Point {
+    double sigma, tau;  // σ(η) and 1 − σ(η), each exact in its own tail
+    double p, q;        // P and 1 − P
+};
+
+Point curve(double eta, double lower, double upper) {
+    const double a = std::exp(-std::abs(eta)), large = 1.0 / (1.0 + a), small = a * large;
+    const double sigma = eta >= 0.0 ? large : small, tau = eta >= 0.0 ? small : large;
+    const double span = 1.0 - lower - upper;
+    return {sigma, tau, std::max(lower + span * sigma, kTiniest), std::max(upper + span * tau, kTiniest)};
+}
+
+}  // namespace
+
+LapseState evaluate(const LapseData& data, const LapseParameters& t) {
+    const double span = 1.0 - t[2] - t[3];
+    double log_likelihood = 0.0;
+    double ga = 0, gb = 0, gl = 0, gu = 0;
+    double aa = 0, ab = 0, bb = 0, al = 0, bl = 0, au = 0, bu = 0, ll = 0, lu = 0, uu = 0;
+    for (std::size_t i = 0; i < data.x.size(); ++i) {
+        const double x = data.x[i], y = data.y[i], w = data.weight.empty() ? 1.0 : data.weight[i];
+        const Point at = curve(t[0] + t[1] * x, t[2], t[3]);
+        const double over_p = y / at.p, over_q = (1.0 - y) / at.q;
+        if (y == 1.0) {
+            log_likelihood += w * std::log(at.p);
+        } else if (y == 0.0) {
+            log_likelihood += w * std::log(at.q);
+        } else {
+            log_likelihood += w * (y * std::log(at.p) + (1.0 - y) * std::log(at.q));
+        }
+        const double first = w * (over_p - over_q), second = w * (over_p / at.p + over_q / at.q);
+        const double bell = at.sigma * at.tau, da = span * bell;
+        ga += first * da;
+        gb += first * da * x;
+        gl += first * at.tau;
+        gu -= first * at.sigma;
+        const double curvature = second * da * da - first * da * (at.tau - at.sigma);
+        aa += curvature;
+        ab += curvature * x;
+        bb += curvature * x * x;
+        const double mixed_lower = second * da * at.tau + first * bell, mixed_upper = -second * da * at.sigma + first * bell;
+        al += mixed_lower;
+        bl += mixed_lower * x;
+        au += mixed_upper;
+        bu += mixed_upper * x;
+        ll += second * at.tau * at.tau;
+        lu -= second * bell;
+        uu += second * at.sigma * at.sigma;
+    }
+    LapseState state;
+    state.log_likelihood = log_likelihood;
+    state.gradient << ga, gb, gl, gu;
+    state.information << aa, ab, al, au, ab, bb, bl, bu, al, bl, ll, lu, au, bu, lu, uu;
+    return state;
+}
+
+Eigen::Vector4d score(double x, double y, const LapseParameters& t) {
+    const Point at = curve(t[0] + t[1] * x, t[2], t[3]);
+    const double first = y / at.p - (1.0 - y) / at.q;
+    const double da = (1.0 - t[2] - t[3]) * at.sigma * at.tau;
+    return first * Eigen::Vector4d(da, da * x, at.tau, -at.sigma);
+}
+
+std::array<bool, 4> free_parameters(const LapseParameters& t, const Eigen::Vector4d& gradient,
+                                    const LapseBounds& bounds) {
+    std::array<bool, 4> free{};
+    for (std::size_t i = 0; i < 4; ++i) {
+        const double slope = gradient[static_cast<Eigen::Index>(i)];
+        const bool held_low = t[i] <= bounds.low[i] && slope <= 0.0;
+        const bool held_high = t[i] >= bounds.high[i] && slope >= 0.0;
+        free[i] = bounds.low[i] < bounds.high[i] && !held_low && !held_high;
+    }
+    return free;
+}
+
+LapseSolution maximise(const LapseData& data, LapseParameters start, const LapseBounds& bounds, int max_iterations,
+                       double tolerance) {
+    LapseSolution now;
+    for (std::size_t i = 0; i < 4; ++i) now.parameters[i] = std::clamp(start[i], bounds.low[i], bounds.high[i]);
+    now.state = evaluate(data, now.parameters);
+    double damping = 0.0;
+    for (int iteration = 0; iteration < max_iterations; ++iteration) {
+        const auto free = free_parameters(now.parameters, now.state.gradient, bounds);
+        Eigen::Matrix4d matrix = Eigen::Matrix4d::Identity();
+        Eigen::Vector4d gradient = Eigen::Vector4d::Zero();
+        for (Eigen::Index i = 0; i < 4; ++i) {
+            if (!free[static_cast<std::size_t>(i)]) continue;
+            gradient[i] = now.state.gradient[i];
+            for (Eigen::Index j = 0; j < 4; ++j) {
+                if (free[static_cast<std::size_t>(j)]) matrix(i, j) = now.state.information(i, j);
+            }
+            // Damping in the units of each parameter's own curvature.
+            matrix(i, i) += damping * std::max(std::abs(now.state.information(i, i)), 1e-8);
+        }
+        const Eigen::LLT<Eigen::Matrix4d> cholesky(matrix);
+        if (cholesky.info() != Eigen::Success) {
+            damping = std::max(10.0 * damping, 1e-3);
+            if (damping > 1e12) return now;
+            continue;
+        }
+        const Eigen::Vector4d step = cholesky.solve(gradient);
+        const double promised = 0.5 * gradient.dot(step);
+        LapseSolution next;
+        for (std::size_t i = 0; i < 4; ++i) {
+            next.parameters[i] =
+                std::clamp(now.parameters[i] + step[static_cast<Eigen::Index>(i)], bounds.low[i], bounds.high[i]);
+        }
+        next.state = evaluate(data, next.parameters);
+        const double slack = 1e-13 * std::abs(now.state.log_likelihood);
+        if (next.state.log_likelihood >= now.state.log_likelihood - slack) {
+            const bool done = damping <= 1e-3 && promised < tolerance;
+            // At the bottom of rounding the old place is as good; keep the better of the two.
+            if (next.state.log_likelihood >= now.state.log_likelihood || !done) now = next;
+            if (done) {
+                now.converged = true;
+                return now;
+            }
+            damping = damping < 1e-4 ? 0.0 : damping / 10.0;
+        } else {
+            if (promised < tolerance && damping <= 1e-3) {
+                now.converged = true;
+                return now;
+            }
+            damping = std::max(10.0 * damping, 1e-3);
+            if (damping > 1e12) return now;
+        }
+    }
+    return now;
+}
+
+double crossing(const LapseParameters& t, double level) {
+    const double above = level - t[2], below = 1.0 - t[3] - level;
+    if (t[1] == 0.0 || !(above > 0.0) || !(below > 0.0)) return std::numeric_limits<double>::quiet_NaN();
+    return (std::log(above / below) - t[0]) / t[1];
+}
+
+}  // namespace modalconflict::detail

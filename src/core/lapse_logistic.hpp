@@ -1,0 +1,52 @@
+#pragma once
+
+#include <Eigen/Core>
+
+#include <array>
+#include <cstddef>
+#include <span>
+
+namespace modalconflict::detail {
+
+/// (intercept, slope, lower lapse γ, upper lapse λ) of P = γ + (1 − γ − λ) σ(intercept + slope·x).
+using LapseParameters = std::array<double, 4>;
+
+struct LapseBounds {
+    LapseParameters low, high;  ///< equal entries hold a parameter fixed
+};
+
+struct LapseData {
+    std::span<const double> x, y, weight;  ///< weight empty: all one
+};
+
+/// Log likelihood, its gradient and the negative of its Hessian at one place.
+struct LapseState {
+    double log_likelihood = 0.0;
+    Eigen::Vector4d gradient = Eigen::Vector4d::Zero();
+    Eigen::Matrix4d information = Eigen::Matrix4d::Zero();
+};
+[[nodiscard]] LapseState evaluate(const LapseData& data, const LapseParameters& parameters);
+
+/// Score of one observation of weight one.
+[[nodiscard]] Eigen::Vector4d score(double x, double y, const LapseParameters& parameters);
+
+struct LapseSolution {
+    LapseParameters parameters{};
+    LapseState state;
+    bool converged = false;
+};
+
+/// Projected, damped Newton steps on the exact Hessian from one start.
+///
+/// @param tolerance  Stops once a step promises less than this much log likelihood (the step is still taken).
+[[nodiscard]] LapseSolution maximise(const LapseData& data, LapseParameters start, const LapseBounds& bounds,
+                                     int max_iterations, double tolerance);
+
+/// Which parameters move: not fixed, and not held at a bound by the gradient.
+[[nodiscard]] std::array<bool, 4> free_parameters(const LapseParameters& parameters, const Eigen::Vector4d& gradient,
+                                                  const LapseBounds& bounds);
+
+/// Where P = level on a decreasing or increasing curve; NaN where it does not cross.
+[[nodiscard]] double crossing(const LapseParameters& parameters, double level);
+
+}  // namespace modalconflict::detail
