@@ -163,7 +163,7 @@ def make_study(folder: Path, **options: Any) -> Path:
         "dataset": {"name": "color_recognition", "sha256": "1" * 64, "path": str(data), "cases": records.num_rows, "options": None},
         "options": {"text": "original", "order": None, "max_new_tokens": 8, "top_k": TOP_K, "batch_size": None},
         "versions": {"modalconflict": "0.1.0", "torch": "2.13.0"}, "machine": {"processor": "a processor", "cpus": 2, "system": "Linux"},
-        "begun": "2026-01-01T00:00:00+00:00", "calls": [{"runs": records.num_rows, "seconds": 12.5, "shared": 100, "prefilled": 200}],
+        "begun": "2026-01-01T00:00:00+00:00", "calls": [{"runs": records.num_rows, "seconds": 12.5, "prompt_tokens": 300, "prefix_tokens": 80, "suffix_tokens": 120}],
     }  # fmt: skip
     (study / "study.json").write_text(json.dumps(information))
     writer = RecordWriter(study)
@@ -248,5 +248,5 @@ class StandInModel:
             status=["ok" if s.case_id not in self.broken else "non-finite logits at layer 3" for s in specs],
             answers=[f" {a.capitalize()}." for a in answers], answer_ids=[[0]] * n, top_ids=top, top_logits=np.zeros((n, rows, top_k), np.float32),
             entropy=entropy, kl_final=np.zeros((n, rows)), logit_text=logits, logit_vision=1 - logits, max_prob=entropy[:, -1] / 10,
-            margin=entropy[:, -1] / 8, varentropy=entropy[:, -1] / 6, stats={"shared_tokens": n, "prefilled_tokens": 2 * n}, seconds=0.01,
+            margin=entropy[:, -1] / 8, varentropy=entropy[:, -1] / 6, stats={"prompt_tokens": 3 * n, "prefix_tokens": n, "suffix_tokens": n}, seconds=0.01,
         )  # fmt: skip

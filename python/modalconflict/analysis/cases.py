@@ -46,6 +46,8 @@ def join_runs(records: pa.Table, uncertainty: str) -> pa.Table:
     """
     from modalconflict import classify_outcome
 
+    if uncertainty == "energy":
+        raise InvalidArgument("the energy changes with a shift of the logits and may be negative, so ΔU_rel is not defined for it; choose another index")
     known = uncertainty_columns(records)
     if uncertainty not in known:
         raise InvalidArgument(f"uncertainty '{uncertainty}' is no column of the records; they have {', '.join(known)}")

@@ -38,7 +38,7 @@ def count_switches(labels: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     Parameters
     ----------
     labels
-        Shape (n, layers): "vision", "text" or "irrelevant" a layer.
+        Shape (n, layers): "vision", "text" or "irrelevant" a layer; None throughout a run that failed.
 
     Returns
     -------
@@ -50,14 +50,12 @@ def count_switches(labels: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     ----------
     arXiv 2511.02243, concept oscillation.
     """
-    coded = np.select([labels == "text", labels == "vision"], [1, -1], 0).astype(np.int8)
-    n, layers = coded.shape
-    before = np.zeros(n, dtype=np.int8)
-    counts = np.zeros((n, 3), dtype=np.int64)
-    for layer in range(layers):
-        now = coded[:, layer]
-        counts[:, 3 * layer // layers] += (now != 0) & (before != 0) & (now != before)
-        before = np.where(now != 0, now, before)
+    from modalconflict import count_oscillations
+
+    counts = np.zeros((len(labels), 3), dtype=np.int64)
+    known = np.array([row[0] is not None for row in labels], dtype=bool)
+    if known.any():
+        counts[known] = count_oscillations(labels[known].tolist(), by_third=True)
     return counts
 
 

@@ -12,6 +12,9 @@ from modalconflict.plots.style import FAINT, IMAGE, NEUTRAL, TEXT, delta_label, 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+FEW = 5
+"""Bins with fewer cases are drawn hollow, and left out of the median split."""
+
 
 def _rows(model: ModelAnalysis, half: str) -> list[dict[str, Any]]:
     return [r for r in model.tables["bins"].to_pylist() if r["half"] == half and r["n"] > 0]
@@ -47,8 +50,12 @@ def law(model: ModelAnalysis, uncertainty: str = "entropy", ax: Axes | None = No
         ax.plot(curve["x"], curve["logistic"], color=TEXT, lw=2.2, label="logistic with lapses")
         ax.plot(curve["cir"]["x"], curve["cir"]["y"], color=IMAGE, lw=1.4, label="centred isotonic")
     rows = _rows(model, "all")
+    few = [r for r in rows if r["n"] < FEW]
+    if few:  # too few to speak of a rate: shown, without an interval that would fill the page
+        ax.plot([r["mean_delta"] for r in few], [r["tfr"] for r in few], "o", ms=4, mfc="white", mec="#9ca3af", zorder=5)
+        rows = [r for r in rows if r["n"] >= FEW]
     x, y = np.array([r["mean_delta"] for r in rows]), np.array([r["tfr"] for r in rows])
-    errors = np.abs([[r["tfr"] - r["tfr_low"] for r in rows], [r["tfr_high"] - r["tfr"] for r in rows]])
+    errors = np.abs(np.array([[r["tfr"] - r["tfr_low"], r["tfr_high"] - r["tfr"]] for r in rows]).reshape(-1, 2).T)
     ax.errorbar(x, y, yerr=errors, fmt="o", ms=5, color="#111827", ecolor="#9ca3af", elinewidth=1.1, mec="white", mew=0.8, label="cases, by bin", zorder=5)
     ax.set(xlim=(-2.1, 2.1), ylim=(-0.24, 1.04), xlabel=delta_label(uncertainty), ylabel="text-following rate")
     ax.set_yticks([0, 0.25, 0.5, 0.75, 1])
@@ -74,7 +81,7 @@ def median_split(model: ModelAnalysis, uncertainty: str = "entropy", ax: Axes | 
     symbol = "H" if uncertainty == "entropy" else "U"
     halves = model.summary["median_split"]["halves"]
     for half, color, sign in (("low", IMAGE, "≤"), ("high", TEXT, ">")):
-        rows = [r for r in _rows(model, half) if r["n"] >= 5]
+        rows = [r for r in _rows(model, half) if r["n"] >= FEW]
         ax.plot([r["mean_delta"] for r in rows], [r["tfr"] for r in rows], "o-", color=color, ms=4.5, lw=1.6,
                 label=rf"${symbol}_t + {symbol}_v$ {sign} median  (n = {halves[half]['n']})")  # fmt: skip
     ax.axhline(0.5, color=FAINT, lw=1, zorder=0)

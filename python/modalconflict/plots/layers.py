@@ -107,10 +107,7 @@ def layer_curves(cases: pa.Table, ax: Axes | None = None) -> Axes:
     for i, row in enumerate(cases.select(["d_t"]).to_pylist()):
         tier = row["d_t"] if row["d_t"] is not None else i
         ax.plot(layers[1:], difference[i, 1:], color=TIERS[tier % len(TIERS)], lw=1.8, label=rf"$d_t$ = {tier}")
-    edge = 0.985
-    ax.text(edge, 0.97, "↑ text", transform=ax.transAxes, ha="right", va="top", color=TEXT, fontsize=9)
-    ax.text(edge, 0.03, "↓ image", transform=ax.transAxes, ha="right", va="bottom", color=IMAGE, fontsize=9)
-    ax.set(xlabel="layer", ylabel="logit, text's answer − image's", xlim=(1, layers[-1]))
+    ax.set(xlabel="layer", ylabel="logit difference   (← image · text →)", xlim=(1, layers[-1]))
     ax.tick_params(color=NEUTRAL)
-    ax.legend(loc="upper left", ncols=min(cases.num_rows, 4))
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=min(cases.num_rows, 4), borderaxespad=0.2)
     return ax

@@ -101,8 +101,15 @@ def _environment() -> Any:
     environment = Environment(
         loader=PackageLoader("modalconflict.reporting"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"signed": signed, "percent": percent, "point": describe_point, "flags": flags_in_words}
+    environment.filters |= {"rel": _with_subscript, "signed": signed, "percent": percent, "point": describe_point, "flags": flags_in_words}
     return environment
+
+
+def _with_subscript(text: str) -> Any:
+    """Escaped text in which ΔH_rel and ΔU_rel have their subscript."""
+    from markupsafe import Markup, escape
+
+    return Markup(escape(text).replace("ΔH_rel", Markup("Δ<i>H</i><sub>rel</sub>")).replace("ΔU_rel", Markup("Δ<i>U</i><sub>rel</sub>")))
 
 
 def _view(model: ModelAnalysis, options: dict[str, Any], versions: dict[str, str]) -> dict[str, Any]:
@@ -146,14 +153,14 @@ def _scale(point: dict[str, Any]) -> dict[str, float] | None:
 def _timing(study: dict[str, Any]) -> dict[str, Any] | None:
     calls = study.get("calls") or []
     runs, seconds = sum(c["runs"] for c in calls), sum(c["seconds"] for c in calls)
-    shared, prefilled = (sum(c.get(k, 0) for c in calls) for k in ("shared", "prefilled"))
+    prompt, prefix, suffix = (sum(c.get(k, 0) for c in calls) for k in ("prompt_tokens", "prefix_tokens", "suffix_tokens"))
     if not runs:
         return None
     return {
         "runs": runs,
         "seconds": seconds,
         "per_run_ms": 1000 * seconds / runs,
-        "saved": shared / (shared + prefilled) if shared + prefilled else None,
+        "saved": 1 - (prefix + suffix) / prompt if prompt else None,
     }
 
 

@@ -8,6 +8,8 @@ from modalconflict.analysis.result import describe_point, signed
 
 FLAGS = {
     "assumes_independence": "its interval takes the cases as independent, which cases of one group are not",
+    "cluster_corrected": "the interval is widened by how much the groups vary",
+    "one_answer": "all decided cases went one way",
     "flat_fit": "the fitted curve is flat",
     "separated": "the two answers do not overlap, so the steepness has no finite estimate",
     "lapse_at_bound": "a lapse rate stopped at its bound",
@@ -77,11 +79,11 @@ def _rates(summary: dict[str, Any], options: dict[str, Any]) -> list[str]:
     if tfr["estimate"] is None:
         return [f"On {counts['used']} conflicts {which}, no answer followed either the text or the image."]
     first = (
-        f"On {counts['used']} conflicts {which}, {summary['name']} followed the text in {percent(tfr['estimate'])} of the cases it decided "
+        f"On {counts['used']:,} conflicts {which}, {summary['name']} followed the text in {percent(tfr['estimate'])} of the cases it decided "
         f"({level} interval {percent(tfr['low'])} to {percent(tfr['high'])}) and the image in {percent(summary['vfr']['estimate'])}."
     )
     kinds = {k: n for k, n in other["kinds"].items() if n}
-    split = ", ".join(f"{n} {k.replace('_', ' ')}" for k, n in kinds.items())
+    split = ", ".join(f"{n} {k.replace('_', ' ')}{'' if n == 1 else 's'}" for k, n in kinds.items())
     return [first, f"{percent(other['estimate'], 1)} of its answers were neither{f' ({split})' if split else ''}."]
 
 

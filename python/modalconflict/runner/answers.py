@@ -28,7 +28,7 @@ def asks_one_word(question: str | None) -> bool:
     return question is not None and _ONE_WORD.search(question) is not None
 
 
-def normalize_answer(raw: str, question: str | None = None) -> str:
+def given_answer(raw: str, question: str | None = None) -> str:
     """The comparable form of an answer.
 
     Case and punctuation go, white space collapses, a leading article goes; where the question commands one word,
@@ -48,9 +48,9 @@ def normalize_answer(raw: str, question: str | None = None) -> str:
 
     Examples
     --------
-    >>> normalize_answer(" Blue.", "What color is the circle? Answer in one word.")
+    >>> given_answer(" Blue.", "What color is the circle? Answer in one word.")
     'blue'
-    >>> normalize_answer("The morpho butterfly!")
+    >>> given_answer("The morpho butterfly!")
     'morpho butterfly'
     """
     words = _words(raw)
@@ -86,7 +86,7 @@ def answer_kind(raw: str, question: str | None, known: Collection[str] = ()) -> 
     """
     words = _words(raw)
     joined = " ".join(words)
-    answer = normalize_answer(raw, question)
+    answer = given_answer(raw, question)
     if answer and answer in known:
         return "answer"
     if any(joined == a or joined.startswith(a + " ") for a in _ABSTENTIONS):

@@ -127,28 +127,17 @@ def groups_of(table: pa.Table) -> Iterator[tuple[int, list[dict[str, Any]]]]:
     yield from sorted(rows.items())
 
 
-def batches_of(runs: list[PlannedRun], batch_size: int | None) -> Iterator[list[PlannedRun]]:
-    """Cut a group's runs into batches of about `batch_size`, never between runs that share an image.
+def specification(planned: PlannedRun, root: Path) -> Any:
+    """The run as preparation wants it, with its image's place under the dataset's folder."""
+    from modalconflict.prepare import RunSpec
 
-    The cut depends on the manifest alone, and a batch never holds two groups: a resumed study repeats the same batches.
-    """
-    if batch_size is None:
-        yield runs
-        return
-    batch: list[PlannedRun] = []
-    block: list[PlannedRun] = []
-    for i, run in enumerate(runs):
-        block.append(run)
-        last = i + 1 == len(runs) or run.image is None or runs[i + 1].image != run.image
-        if last:
-            if batch and len(batch) + len(block) > batch_size:
-                yield batch
-                batch = []
-            batch, block = batch + block, []
-    if batch:
-        yield batch
-
-
-def image_path(root: Path, run: PlannedRun) -> Path | None:
-    """Where the run's image lies."""
-    return None if run.image is None else root / run.image
+    return RunSpec(
+        case_id=planned.case_id,
+        condition=planned.condition,  # type: ignore[arg-type]
+        image=None if planned.image is None else root / planned.image,
+        text=planned.text,
+        question=planned.question,
+        answer_text=planned.answer_text,
+        answer_vision=planned.answer_vision,
+        order=planned.order,  # type: ignore[arg-type]
+    )

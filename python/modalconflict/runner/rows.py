@@ -11,10 +11,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from modalconflict.records.schema import record_schema
-from modalconflict.runner.answers import answer_kind, normalize_answer
+from modalconflict.runner.answers import answer_kind, given_answer
 from modalconflict.runner.plan import PlannedRun
 
 LABELS = np.array(["irrelevant", "text", "vision"])
+_INDICES = ("max_prob", "margin", "varentropy", "gini", "top_k_entropy")
 _LENS = (("logit_text", "logit_text"), ("logit_vision", "logit_vision"), ("lens_entropy", "entropy"), ("kl_final", "kl_final"))
 
 
@@ -44,14 +45,8 @@ class RowContext:
 
 
 def index_names(reads: Any) -> tuple[str, ...]:
-    """Uncertainty indices that the reads carry: entropy first, then every float array with one value a run."""
-    runs = len(reads.status)
-    names = [
-        name
-        for name, value in vars(reads).items()
-        if isinstance(value, np.ndarray) and value.shape == (runs,) and value.dtype.kind == "f"
-    ]
-    return ("entropy", *sorted(set(names) - {"entropy"}))
+    """Uncertainty indices that the reads carry, of the last row."""
+    return ("entropy", *(name for name in _INDICES if hasattr(reads, name)))
 
 
 def label_layers(
@@ -152,12 +147,12 @@ def _named_columns(
             for column in (answer, kind, correct):
                 column.append(None)  # type: ignore[attr-defined]
             continue
-        given = normalize_answer(raw, run.question)
+        given = given_answer(raw, run.question)
         expected = run.answer_text if run.condition == "text_only" else run.answer_vision
         answer.append(given)
         kind.append(answer_kind(raw, run.question, context.known_answers))
         alone = run.condition != "multimodal" and expected is not None
-        correct.append(given == normalize_answer(expected or "", run.question) if alone else None)
+        correct.append(given == given_answer(expected or "", run.question) if alone else None)
     n = len(runs)
     return {
         "case_id": [r.case_id for r in runs],

@@ -13,9 +13,9 @@ import pyarrow as pa
 from modalconflict.errors import InvalidArgument, IoError, ModalConflictError
 from modalconflict.records.schema import record_schema
 from modalconflict.records.writing import RecordWriter, write_json
-from modalconflict.runner.answers import normalize_answer
+from modalconflict.runner.answers import given_answer
 from modalconflict.runner.identity import describe, open_folder
-from modalconflict.runner.plan import TEXTS, PlannedRun, batches_of, groups_of, image_path, plan_group
+from modalconflict.runner.plan import TEXTS, PlannedRun, groups_of, plan_group, specification
 from modalconflict.runner.rows import RowContext, failed_records, records_of
 
 
@@ -58,8 +58,8 @@ class StudyResult:
         Wall-clock time of this call.
     new_runs
         Runs done by this call.
-    shared_tokens, prefilled_tokens
-        Prompt tokens that a shared prefix saved, and those computed, in this call.
+    prompt_tokens, computed_tokens
+        Tokens of all prompts of this call, and those computed for them: a shared prefix is computed once.
     """
 
     path: Path
@@ -68,8 +68,8 @@ class StudyResult:
     failed: int
     seconds: float
     new_runs: int
-    shared_tokens: int
-    prefilled_tokens: int
+    prompt_tokens: int
+    computed_tokens: int
 
     def __repr__(self) -> str:
         return f"StudyResult({str(self.path)!r}: {self.groups} groups, {self.runs} runs, {self.failed} failed, {self.seconds:.1f} s)"
@@ -94,7 +94,7 @@ class Options:
             if getattr(self, name) < 1:
                 raise InvalidArgument(f"{name} is {getattr(self, name)}; give at least 1")
         if self.batch_size is not None and self.batch_size < 1:
-            raise InvalidArgument(f"batch_size is {self.batch_size}; give at least 1, or leave it out for whole groups")
+            raise InvalidArgument(f"batch_size is {self.batch_size}; give at least 1, or leave it out for the engine's default")
 
 
 def run(
@@ -139,7 +139,7 @@ def run(
     top_k
         Tokens kept a lens row.
     batch_size
-        Runs a batch; runs that share an image stay together. None: a whole group.
+        Most runs in one pass through the layers; None leaves the engine's default.
     limit
         Only the first so many groups.
     resume
@@ -216,14 +216,14 @@ class _Study:
         self._information = information
         self._strict = strict
         self._texts: dict[int, str] = {}
-        self._tokens = {"shared": 0, "prefilled": 0}
+        self._tokens = dict.fromkeys(("prompt_tokens", "prefix_tokens", "suffix_tokens", "images_encoded"), 0)
         names = [c for c in ("answer_text", "answer_vision") if c in self._table.column_names]
         known = {a for c in names for a in self._table[c].unique().to_pylist() if a}
         self._context = RowContext(
             dataset=information["dataset"]["name"],
             model=information["model"]["name"],
             bundle_sha256=information["model"]["sha256"],
-            known_answers={normalize_answer(a) for a in known},
+            known_answers={given_answer(a) for a in known},
             decode=self._decode,
         )
 
@@ -252,15 +252,13 @@ class _Study:
             failed=sum(e.failed for e in entries),
             seconds=seconds,
             new_runs=runs,
-            shared_tokens=self._tokens["shared"],
-            prefilled_tokens=self._tokens["prefilled"],
+            prompt_tokens=self._tokens["prompt_tokens"],
+            computed_tokens=self._tokens["prefix_tokens"] + self._tokens["suffix_tokens"],
         )
 
     def _group(self, cases: list[dict[str, Any]]) -> pa.Table:
         runs = plan_group(cases, TEXTS[self._options.text], self._options.order)
-        results: list[tuple[Sequence[PlannedRun], pa.Table | str]] = []
-        for batch in batches_of(runs, self._options.batch_size):
-            results += self._batch(batch)
+        results = self._batch(runs)
         schema = next((r.schema for _, r in results if isinstance(r, pa.Table)), record_schema(self._lens_rows(), self._options.top_k))
         tables = [failed_records(b, r, self._context, schema) if isinstance(r, str) else r for b, r in results]
         return pa.concat_tables(tables)
@@ -271,7 +269,7 @@ class _Study:
     def _batch(self, batch: list[PlannedRun]) -> list[tuple[Sequence[PlannedRun], pa.Table | str]]:
         """Run a batch; if a case cannot be prepared, halve the batch until that case stands alone."""
         try:
-            pack = self._preparer.prepare([self._specification(r) for r in batch])
+            pack = self._preparer.prepare([specification(r, self._root) for r in batch])
         except ModalConflictError as error:
             if self._strict:
                 raise
@@ -279,7 +277,8 @@ class _Study:
                 return [(batch, str(error))]
             half = len(batch) // 2
             return self._batch(batch[:half]) + self._batch(batch[half:])
-        reads = self._model.run(pack, top_k=self._options.top_k, max_new_tokens=self._options.max_new_tokens)
+        limits = {} if self._options.batch_size is None else {"batch_size": self._options.batch_size}
+        reads = self._model.run(pack, top_k=self._options.top_k, max_new_tokens=self._options.max_new_tokens, **limits)
         if self._strict:
             for planned, status in zip(batch, reads.status, strict=True):
                 if status != "ok":
@@ -287,23 +286,9 @@ class _Study:
 
                     raise ModelError(f"case {planned.case_id}: {status}; leave out --strict to record it and go on")
         for name in self._tokens:
-            self._tokens[name] += int(reads.stats.get(f"{name}_tokens", 0))
+            self._tokens[name] += int(reads.stats.get(name, 0))
         variants = [(pack.candidates(i, "text").tolist(), pack.candidates(i, "vision").tolist()) for i in range(len(batch))]
         return [(batch, records_of(batch, reads, variants, self._context))]
-
-    def _specification(self, planned: PlannedRun) -> Any:
-        from modalconflict.prepare import RunSpec
-
-        return RunSpec(
-            case_id=planned.case_id,
-            condition=planned.condition,
-            image=image_path(self._root, planned),
-            text=planned.text,
-            question=planned.question,
-            answer_text=planned.answer_text,
-            answer_vision=planned.answer_vision,
-            order=planned.order,
-        )
 
     def _decode(self, ids: Sequence[int]) -> list[str]:
         tokenizer = self._preparer.tokenizer

@@ -1,0 +1,117 @@
+"""Commands that make things: demo, generate, export, prepare."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from modalconflict.cli.app import app
+from modalconflict.cli.display import bar, console, headline_table, stages
+
+
+class Kind(str, Enum):
+    """Datasets that `generate` can make."""
+
+    color = "color"
+
+
+class Dtype(str, Enum):
+    """Number formats of a bundle."""
+
+    float32 = "float32"
+    float16 = "float16"
+    bfloat16 = "bfloat16"
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for everything the demo makes; a second call goes on where it stopped.")] = Path("demo-study"),
+    groups: Annotated[int, typer.Option(min=1, help="Groups of the dataset: 59 runs each.")] = 24,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the dataset.")] = 0,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads; all cores by default.")] = None,
+) -> None:
+    """Do the whole study on the embedded model and write report.html.
+
+    Makes the Color Recognition dataset, exports the embedded model, runs it, analyses the records and writes the page.
+
+    Example:  modalconflict demo --out demo-study --groups 24
+    """
+    from modalconflict.demo import DemoSteps, missing_demo_parts, run_demo
+
+    commands = missing_demo_parts()
+    screen = console()
+    if commands:
+        typer.echo("The demo's model is not installed. Install it with these two commands:", err=True)
+        for command in commands:
+            typer.echo(f"  {command}", err=True)
+        raise typer.Exit(1)
+    with stages("export") as exporting, bar("pictures", "groups") as drawing, bar("runs", "groups") as running:
+        steps = DemoSteps(
+            say=lambda text: typer.echo(text, err=True),
+            export=exporting,
+            draw=lambda done: drawing(done, groups),
+            run=lambda p: running(p.groups_done, p.groups),
+        )
+        result = run_demo(out, groups=groups, seed=seed, threads=threads, steps=steps)
+    screen.print(headline_table(result.analysis))
+    if result.study.new_runs:
+        typer.echo(f"{result.study.new_runs} runs in {result.study.seconds:.1f} s, {result.seconds_per_case:.2f} s a case.")
+    typer.echo(f"The report is {result.report}")
+
+
+@app.command()
+def generate(
+    kind: Annotated[Kind, typer.Argument(help="Which dataset.")],
+    out: Annotated[Path, typer.Option(help="Folder to make; it must not hold anything yet.")],
+    groups: Annotated[int, typer.Option(min=1, help="Groups: 14 pictures and 3 texts each.")] = 400,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same pixels and texts.")] = 0,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads that draw; all cores by default.")] = None,
+) -> None:
+    """Make a dataset: images and manifest.parquet.
+
+    Example:  modalconflict generate color --groups 20 --seed 1 --out data
+    """
+    from modalconflict import datasets
+
+    makers: dict[Kind, Any] = {Kind.color: datasets.color_recognition}
+    with bar("pictures", "groups") as advance:
+        made = makers[kind](groups=groups, seed=seed, out=out, threads=threads, progress=lambda done: advance(done, groups))
+    typer.echo(f"{len(made)} cases in {out}")
+
+
+@app.command()
+def export(
+    model: Annotated[str, typer.Argument(help="'pocket' (the embedded model), a folder, or a Hugging Face name.")],
+    out: Annotated[Path, typer.Option(help="Bundle folder to make; absent or empty.")],
+    dtype: Annotated[Dtype | None, typer.Option(help="Number format; the model's own by default.")] = None,
+) -> None:
+    """Export a Hugging Face model to a bundle, checked against the original on the way.
+
+    Example:  modalconflict export llava-hf/llava-1.5-7b-hf --dtype bfloat16 --out llava.bundle
+    """
+    from modalconflict.export import export_path
+
+    with stages("export") as advance:
+        bundle = export_path(model, out, None if dtype is None else dtype.value, advance)
+    typer.echo(f"{out}: {bundle.manifest['family']}, {bundle.sizes['layers']} layers, sha256 {bundle.sha256[:16]}")
+
+
+@app.command()
+def prepare(
+    model: Annotated[Path, typer.Option(help="Bundle whose tokenizer and image processor are used.")],
+    data: Annotated[Path, typer.Option(help="Dataset folder.")],
+    out: Annotated[Path, typer.Option(help="Folder to make: one case pack a group.")],
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many groups.")] = None,
+) -> None:
+    """Write case packs, which a C++ program can run without Python ('run' prepares by itself).
+
+    Example:  modalconflict prepare --model pocket.bundle --data data --out packs
+    """
+    from modalconflict.runner.packs import write_packs
+
+    with bar("packs", "groups") as advance:
+        packs = write_packs(model, data, out, limit=limit, progress=advance)
+    typer.echo(f"{len(packs)} packs in {out}")

@@ -1,0 +1,143 @@
+"""Commands that study: run, analyze, report, verify."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from modalconflict.cli.app import app
+from modalconflict.cli.display import bar, console, headline_table
+
+
+class TextKind(str, Enum):
+    """Which of a case's two texts is used."""
+
+    original = "original"
+    paraphrase = "paraphrase"
+
+
+class Order(str, Enum):
+    """Order of image and text in the prompt."""
+
+    image_first = "image_first"
+    text_first = "text_first"
+
+
+class Cases(str, Enum):
+    """Which cases the law is stated on."""
+
+    both_correct = "both_correct"
+    all = "all"
+
+
+@app.command()
+def run(
+    out: Annotated[Path, typer.Option(help="Study folder: new or empty, or with --resume the same study.")],
+    model: Annotated[Path | None, typer.Option(help="Bundle folder.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Dataset folder.")] = None,
+    from_study: Annotated[Path | None, typer.Option("--from", help="Repeat what this study's own record says.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a study that stopped.")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many groups.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Most runs in one pass through the layers.")] = None,
+    text: Annotated[TextKind | None, typer.Option(help="Which text of each case.  \\[default: original]")] = None,
+    order: Annotated[Order | None, typer.Option(help="Order of image and text; the dataset's by default.")] = None,
+    max_new_tokens: Annotated[int | None, typer.Option(min=1, help="Longest answer.  \\[default: 8]")] = None,
+    top_k: Annotated[int | None, typer.Option(min=1, help="Tokens kept a layer.  \\[default: 5]")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of the engine.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at the first case that fails.")] = False,
+    trust: Annotated[bool, typer.Option("--trust", help="Skip the bundle's checksums.")] = False,
+) -> None:
+    """Run a model over a dataset: one record a run, one part a finished group.
+
+    A case that fails gets its message as status and the study goes on; --strict stops instead.
+
+    Example:  modalconflict run --model pocket.bundle --data data --out study
+
+    After a stop:  modalconflict run --model pocket.bundle --data data --out study --resume
+    """
+    from modalconflict.runner import run as run_study
+    from modalconflict.runner.study import Options, rerun_options
+
+    options = Options()
+    if from_study is not None:
+        bundle, folder, options = rerun_options(from_study)
+        model, data = model or Path(bundle), data or Path(folder)
+    if model is None or data is None:
+        raise typer.BadParameter("give --model and --data, or --from STUDY")
+    with bar("runs", "groups") as advance:
+        result = run_study(
+            model,
+            data,
+            out,
+            text=text.value if text else options.text,
+            order=order.value if order else options.order,
+            max_new_tokens=max_new_tokens or options.max_new_tokens,
+            top_k=top_k or options.top_k,
+            batch_size=batch_size or options.batch_size,
+            limit=limit,
+            resume=resume,
+            strict=strict,
+            trust=trust,
+            threads=threads,
+            progress=lambda p: advance(p.groups_done, p.groups),
+        )
+    failed = f", {result.failed} failed (see the column 'status')" if result.failed else ""
+    typer.echo(f"{result.runs} runs of {result.groups} groups in {out}{failed}; this call: {result.new_runs} runs in {result.seconds:.1f} s")
+
+
+@app.command()
+def analyze(
+    records: Annotated[list[Path], typer.Argument(help="Study folders, or .parquet or .csv tables.")],
+    out: Annotated[Path, typer.Option(help="Folder for summary.json and the tables.")],
+    uncertainty: Annotated[str, typer.Option(help="Column of the uncertainty index.")] = "entropy",
+    level: Annotated[float, typer.Option(help="Coverage of the intervals.")] = 0.95,
+    cases: Annotated[Cases, typer.Option(help="Cases whose two unimodal answers are both correct, or all conflicts.")] = Cases.both_correct,
+    bin_width: Annotated[float, typer.Option(help="Width of the bins of the relative uncertainty.")] = 0.25,
+    replicates: Annotated[int, typer.Option(help="Bootstrap replicates.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
+) -> None:
+    """Compute rates, relative uncertainty, balance point, tiers and oscillations.
+
+    Example:  modalconflict analyze study --uncertainty entropy --out analysis
+
+    A table with the columns case_id, h_text, h_vision and outcome is enough.
+    """
+    from modalconflict.analysis import analyze as analyze_records
+
+    result = analyze_records(
+        records, uncertainty=uncertainty, level=level, cases=cases.value, bin_width=bin_width, replicates=replicates, random_state=seed, out=out
+    )
+    console().print(headline_table(result))
+    typer.echo(f"{out / 'summary.json'}")
+
+
+@app.command()
+def report(
+    sources: Annotated[list[Path], typer.Argument(help="Analysis or study folders; several stand side by side.")],
+    out: Annotated[Path, typer.Option(help="The page.")] = Path("report.html"),
+    title: Annotated[str | None, typer.Option(help="Title of the page.")] = None,
+) -> None:
+    """Write one self-contained HTML page.
+
+    Example:  modalconflict report analysis --out report.html
+    """
+    from modalconflict.reporting import report as write_report
+
+    typer.echo(f"{write_report(list(sources), out, title=title)}")
+
+
+@app.command()
+def verify(
+    path: Annotated[Path, typer.Argument(help="A bundle, a study, or a table of records.")],
+) -> None:
+    """Check a bundle or records: checksums, lens against logits, batch invariance.
+
+    Example:  modalconflict verify pocket.bundle
+    """
+    from modalconflict.runner.verification import verify as verify_path
+
+    for line in verify_path(path):
+        typer.echo(line)
