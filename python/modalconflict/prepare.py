@@ -233,6 +233,7 @@ class Preparer:
                 f"The processor files of the bundle '{bundle.path}' cannot be read ({_line(error)}); "
                 "export the model again."
             ) from error
+        self._special_tokens = sorted({*self.tokenizer.all_special_tokens, self._image_token})
         self._variants: dict[str, tuple[int, ...]] = {}
 
     def prompt(self, spec: RunSpec) -> str:
@@ -246,19 +247,34 @@ class Preparer:
         """
         text = spec.text or ""
         if self._prompt["style"] == "chat_template":
-            image: list[dict[str, str]] = [] if spec.image is None else [{"type": "image"}]
-            if spec.order == "text_first" and image and text:
-                content = [{"type": "text", "text": text}, *image, {"type": "text", "text": spec.question}]
-            else:
-                content = [*image, {"type": "text", "text": " ".join(part for part in (text, spec.question) if part)}]
-            rendered: str = self._processor.apply_chat_template(
-                [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
-            )
-            return rendered
+            return self._from_template(spec, text)
         marker = "" if spec.image is None else self._image_token + self._prompt["after_image"]
         words = text + " " if text else ""
         lead = words + marker if spec.order == "text_first" else marker + words
         return str(self._prompt["prefix"] + lead + spec.question + self._prompt["suffix"])
+
+    def _from_template(self, spec: RunSpec, text: str) -> str:
+        """Fill the model's chat template, an image's place in it being where the template puts it."""
+        image: list[dict[str, str]] = [] if spec.image is None else [{"type": "image"}]
+        words = " ".join(part for part in (text, spec.question) if part)
+        if not (image and text and spec.order == "text_first"):
+            return self._render([*image, {"type": "text", "text": words}])
+        asked = {"type": "text", "text": spec.question}
+        rendered = self._render([{"type": "text", "text": text}, *image, asked])
+        if rendered.find(text) < rendered.find(self._image_token):
+            return rendered
+        # Some templates put all images first. The text before the image is then written into the words, followed by
+        # what the template itself puts between an image and words.
+        plain = self._render([*image, asked])
+        between = plain[plain.find(self._image_token) + len(self._image_token) : plain.find(spec.question)]
+        return self._render([{"type": "text", "text": f"{text} {self._image_token}{between}{spec.question}"}])
+
+    def _render(self, content: list[dict[str, str]]) -> str:
+        return str(
+            self._processor.apply_chat_template(
+                [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
+            )
+        )
 
     def answer_variants(self, answer: str) -> list[int]:
         """Return the ids of the first tokens an answer may begin with.
@@ -312,7 +328,7 @@ class Preparer:
         Raises
         ------
         InvalidArgument
-            If there is no run, a prompt is longer than the model's positions, or a text contains the image token.
+            If there is no run, a prompt is longer than the model's positions, or a text contains a control token.
         IoError
             If an image cannot be read.
         ModelError
@@ -344,13 +360,15 @@ class Preparer:
         return Pack(arrays, [spec.case_id for spec in specs], self.bundle.sha256, notes)
 
     def _tokenize(self, specs: Sequence[RunSpec], image_tokens: Sequence[int]) -> list[list[int]]:
-        prompts = [self.prompt(spec) for spec in specs]
-        for spec, prompt in zip(specs, prompts, strict=True):
-            if prompt.count(self._image_token) != (spec.image is not None):
+        for spec in specs:
+            words = f"{spec.text or ''} {spec.question}"
+            special_token = next((token for token in self._special_tokens if token in words), None)
+            if special_token is not None:
                 raise InvalidArgument(
-                    f"The text or question of case '{spec.case_id}' contains the image token '{self._image_token}', "
-                    "which marks an image's place; write it otherwise."
+                    f"The text or question of case '{spec.case_id}' contains '{special_token}', which the model reads as "
+                    "a control token; write it otherwise."
                 )
+        prompts = [self.prompt(spec) for spec in specs]
         full = [
             prompt.replace(self._image_token, self._image_token * count)
             for prompt, count in zip(prompts, image_tokens, strict=True)

@@ -74,7 +74,7 @@ def test_manifest_holds_no_path_of_this_machine(kind: str, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_program_serves_all_layers_and_carries_no_weights(kind: str) -> None:
-    model, _, path = tiny_bundle(kind)
+    _, _, path = tiny_bundle(kind)
     manifest = manifest_of(path)
     assert {layer["program"] for layer in manifest["layers"]} == {"layer"}
     program = programs.load(path / manifest["programs"]["layer"]["file"])

@@ -134,6 +134,22 @@ def test_processor_that_counts_other_image_tokens(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_processor_without_patch_size_and_model_elsewhere(tmp_path: Path) -> None:
+    model, processor = tiny_llava(layers=1)
+    with pytest.raises(InvalidArgument, match="weights on 'meta'; load it whole on the CPU"):
+        export_model(tiny_llava(layers=1)[0].to("meta"), processor, tmp_path / "b")
+    processor.patch_size = None
+    with pytest.raises(ModelError, match="does not say its patch_size"):
+        export_model(model, processor, tmp_path / "b")
+
+
+def test_vision_tower_of_another_kind(tmp_path: Path) -> None:
+    model, processor = tiny_llava(layers=1)
+    model.config.vision_config.model_type = "pixtral"
+    with pytest.raises(ModelError, match=r"'pixtral' is not known to the llava recipe \(clip_vision_model, siglip"):
+        export_model(model, processor, tmp_path / "b")
+
+
 def test_pocket_tokenizer_without_the_image_token(tmp_path: Path) -> None:
     model, tokenizer = tiny_pocket()
     model.image_token_id = len(tokenizer) + 5

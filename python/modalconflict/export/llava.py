@@ -66,12 +66,15 @@ def llava(model: Any, processor: Any) -> ModelParts:
     Raises
     ------
     ModelError
-        If the tower is not CLIP's or SigLIP's, or the processor names another image token than the model.
+        If the tower is not CLIP's or SigLIP's, or the processor lacks its patch size or names another image token than
+        the model.
     """
     config = model.config
     tower_kind = config.vision_config.model_type
     if tower_kind not in _TOWERS:
-        raise ModelError(f"The vision tower '{tower_kind}' is not known to the llava recipe ({', '.join(_TOWERS)}).")
+        raise ModelError(
+            f"The vision tower '{tower_kind}' is not known to the llava recipe ({', '.join(sorted(_TOWERS))})."
+        )
     tokenizer = processor.tokenizer
     image_token_id = int(config.image_token_id)
     if int(processor.image_token_id) != image_token_id:
@@ -79,6 +82,8 @@ def llava(model: Any, processor: Any) -> ModelParts:
             f"The processor's image token '{processor.image_token}' has the id {processor.image_token_id} and the "
             f"model expects {image_token_id}; use the processor that belongs to the model."
         )
+    if processor.patch_size is None:
+        raise ModelError("The processor does not say its patch_size; set it to the vision tower's and export again.")
     inner = model.model
     side = config.vision_config.image_size
     prompt: dict[str, Any] = {"pixels": "processor", "image_token": processor.image_token}

@@ -55,7 +55,7 @@ def export_model(
     Raises
     ------
     InvalidArgument
-        If the dtype is not one of the three or the model is in training mode.
+        If the dtype is not one of the three, or the model is in training mode or not on the CPU.
     IoError
         If `out` is taken or cannot be written.
     ModelError
@@ -73,6 +73,9 @@ def export_model(
     if model.training:
         raise InvalidArgument("The model is in training mode, where dropout is active; call model.eval() first.")
     parts = recipe_for(family_of(model))(model, processor)
+    elsewhere = next((p.device for p in model.parameters() if p.device.type != "cpu"), None)
+    if elsewhere is not None:
+        raise InvalidArgument(f"The model has weights on '{elsewhere}'; load it whole on the CPU and export again.")
     wanted = _dtype(dtype, parts.decoder.embed.weight.dtype)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.partial-", dir=target.parent))
