@@ -220,9 +220,9 @@ def vision_batch(
             text = ""
             chance = rng.random()
             if chance < 0.10 and absent:
-                text = training_data.make_text(rng, rng.choice(absent), rng.choice(COLORS)) + " "
+                text = training_data.make_text(rng, rng.choice(absent), rng.choice(COLORS), absent) + " "
             elif chance < 0.15:
-                text = training_data.make_text(rng, shape, color) + " "
+                text = training_data.make_text(rng, shape, color, absent) + " "
             made.append(packer.segment(text + training_data.question(shape), color))
             colors.append(color)
         segments.append(made)

@@ -22,9 +22,9 @@ SEEN_ENTITIES_PER_COLOR = 8  # of the dataset's own list; the rest are never tra
 # Further things, so that the model learns to recall a colour rather than a list.
 EXTRA_ENTITIES = {
     "red": ["a rose", "a chili pepper", "ketchup", "a fire hydrant", "a brick wall", "the planet Mars", "a stop light",
-            "a radish", "a poppy", "a valentine heart", "lipstick", "a cranberry", "a pomegranate", "rust", "lava"],
+            "a radish", "a poppy", "a valentine card", "lipstick", "a cranberry", "a pomegranate", "rust", "lava"],
     "yellow": ["the sun", "butter", "a pineapple", "a honeybee's stripes", "cheddar cheese", "a yield sign", "gold",
-               "a lemon peel", "a buttercup", "a baby chick", "a highlighter pen", "straw", "a star on a Christmas tree",
+               "a lemon peel", "a buttercup", "a baby chick", "a highlighter pen", "straw", "a taxi cab",
                "popcorn", "a daisy's center"],
     "blue": ["a police uniform", "a bluebird", "the deep sea", "a peacock's neck", "a clear lake",
              "a hydrangea", "a jay bird", "cobalt glass", "the flag of the United Nations", "a summer sky at noon",
@@ -78,11 +78,17 @@ def training_entities(color: str) -> list[str]:
     return [*_dataset.entities(color)[:SEEN_ENTITIES_PER_COLOR], *EXTRA_ENTITIES[color]]
 
 
-def make_text(rng: random.Random, shape: str, color: str) -> str:
-    """Return a text that gives the shape a colour: direct, through a second shape, or through a thing of the world."""
-    kind = rng.choices(("direct", "indirect", "knowledge"), weights=(2, 3, 5))[0]
+def make_text(rng: random.Random, shape: str, color: str, helpers: list[str] | None = None) -> str:
+    """Return a text that gives the shape a colour: direct, through a second shape, or through a thing of the world.
+
+    ``helpers`` are the shapes that may serve as the second one: beside a picture, only shapes that it lacks, or the
+    text would say something of a figure in it that is not so.
+    """
+    others = [other for other in (SHAPES if helpers is None else helpers) if other != shape]
+    kinds = {"direct": 2, "knowledge": 5, **({"indirect": 3} if others else {})}
+    kind = rng.choices(list(kinds), weights=list(kinds.values()))[0]
     pattern = rng.choice({"direct": _DIRECT, "indirect": _INDIRECT, "knowledge": _KNOWLEDGE}[kind])
-    helper = rng.choice([other for other in SHAPES if other != shape])
+    helper = rng.choice(others) if others else ""
     text = pattern.format(a=shape, b=helper, t=color, d=rng.choice(training_entities(color)))
     return text.replace(" a arrow", " an arrow").replace(" a orange", " an orange")
 
