@@ -4,6 +4,7 @@
 
 namespace modalconflict::bindings {
 
+void bind_model(pybind11::module_& m);
 void bind_lens_kernel(pybind11::module_& m);
 
 }  // namespace modalconflict::bindings

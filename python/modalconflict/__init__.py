@@ -15,6 +15,12 @@ __version__ = "0.1.0"
 
 # public name -> submodule that defines it
 _LAZY: dict[str, str] = {
+    "HiddenState": "model",
+    "Hook": "model",
+    "LogitLens": "model",
+    "Model": "model",
+    "PackReads": "model",
+    "load_model": "model",
     "UncertaintyIndex": "core.indices",
     "entropy": "core.indices",
     "entropy_from_logits": "core.indices",

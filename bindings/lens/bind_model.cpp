@@ -1,0 +1,149 @@
+#include "lens/bind.hpp"
+#include "lens/hook_calls.hpp"
+
+#include <modalconflict/engine/model.hpp>
+#include <modalconflict/engine/sha256.hpp>
+#include <modalconflict/error.hpp>
+
+#include <pybind11/numpy.h>
+#include <pybind11/stl.h>
+#include <pybind11/stl/filesystem.h>
+
+namespace py = pybind11;
+
+namespace modalconflict::bindings {
+namespace {
+
+using HookTuple = std::tuple<py::object, std::vector<std::int64_t>, std::string, std::vector<std::int64_t>, bool>;
+
+DType dtype_of(const py::array& array, const std::string& name) {
+    const std::string dtype = py::str(array.dtype());
+    try {
+        return dtype == "bool" ? DType::boolean : dtype_from_name(dtype);
+    } catch (const InvalidArgument&) {
+        throw InvalidArgument("pack: array '" + name + "' holds " + dtype + "; give int64 or float32");
+    }
+}
+
+// Views of the arrays as they lie in memory; `owners` keeps those that had to be made contiguous.
+CasePack pack_of(const py::dict& arrays, std::vector<py::array>& owners) {
+    std::map<std::string, TensorView> tensors;
+    for (const auto& [key, value] : arrays) {
+        const auto name = py::cast<std::string>(key);
+        auto array = py::array::ensure(value, py::array::c_style);
+        if (!array) {
+            PyErr_Clear();
+            throw InvalidArgument("pack: '" + name + "' is no array; give a numpy array");
+        }
+        TensorView view{array.data(), dtype_of(array, name), {array.shape(), array.shape() + array.ndim()}};
+        tensors.emplace(name, std::move(view));
+        owners.push_back(std::move(array));
+    }
+    return CasePack::from_tensors(tensors);
+}
+
+template <typename T>
+py::array_t<T> take(std::vector<T>&& values, std::vector<py::ssize_t> shape) {
+    auto owner = std::make_unique<std::vector<T>>(std::move(values));
+    const T* data = owner->data();
+    py::capsule base(owner.release(), [](void* held) { delete static_cast<std::vector<T>*>(held); });
+    return py::array_t<T>(std::move(shape), data, base);
+}
+
+py::dict reads_dict(PackReads&& reads) {
+    const py::ssize_t n = reads.runs, rows = reads.rows, k = reads.top_k;
+    py::dict out;
+    out["entropy"] = take(std::move(reads.entropy), {n, rows});
+    out["kl_final"] = take(std::move(reads.kl_final), {n, rows});
+    out["top_ids"] = take(std::move(reads.top_ids), {n, rows, k});
+    out["top_logits"] = take(std::move(reads.top_logits), {n, rows, k});
+    out["logit_text"] = take(std::move(reads.logit_text), {n, rows});
+    out["logit_vision"] = take(std::move(reads.logit_vision), {n, rows});
+    out["max_prob"] = take(std::move(reads.max_prob), {n});
+    out["margin"] = take(std::move(reads.margin), {n});
+    out["varentropy"] = take(std::move(reads.varentropy), {n});
+    out["gini"] = take(std::move(reads.gini), {n});
+    out["top_k_entropy"] = take(std::move(reads.top_k_entropy), {n});
+    out["log_normalizer"] = take(std::move(reads.log_normalizer), {n});
+    out["answer_ids"] = std::move(reads.answer_ids);
+    std::vector<bool> stopped(reads.answer_stopped.begin(), reads.answer_stopped.end());
+    out["answer_stopped"] = stopped;
+    out["status"] = std::move(reads.status);
+    py::dict stats;
+    stats["seconds"] = reads.stats.seconds;
+    stats["vision_seconds"] = reads.stats.vision_seconds;
+    stats["lens_seconds"] = reads.stats.lens_seconds;
+    stats["prompt_tokens"] = reads.stats.prompt_tokens;
+    stats["prefix_tokens"] = reads.stats.prefix_tokens;
+    stats["suffix_tokens"] = reads.stats.suffix_tokens;
+    stats["padding_tokens"] = reads.stats.padding_tokens;
+    stats["generated_tokens"] = reads.stats.generated_tokens;
+    stats["images_encoded"] = reads.stats.images_encoded;
+    stats["runs_sharing"] = reads.stats.runs_sharing;
+    stats["runs_alone"] = reads.stats.runs_alone;
+    out["stats"] = stats;
+    return out;
+}
+
+py::dict info_of(const Bundle& bundle) {
+    py::dict sizes;
+    sizes["hidden"] = bundle.sizes.hidden;
+    sizes["layers"] = bundle.sizes.layers;
+    sizes["vocab"] = bundle.sizes.vocab;
+    sizes["heads"] = bundle.sizes.heads;
+    sizes["kv_heads"] = bundle.sizes.kv_heads;
+    sizes["head_dim"] = bundle.sizes.head_dim;
+    sizes["max_positions"] = bundle.sizes.max_positions;
+    py::dict info;
+    info["family"] = bundle.family;
+    info["source"] = bundle.source;
+    info["dtype"] = std::string(name(bundle.dtype));
+    info["sizes"] = sizes;
+    info["image_token_id"] = bundle.image_token_id;
+    info["stop_token_ids"] = bundle.stop_token_ids;
+    info["versions"] = bundle.versions;
+    info["sha256"] = bundle.sha256;
+    return info;
+}
+
+py::dict run_model(const Model& model, const py::object& pack, const std::vector<HookTuple>& hook_tuples,
+                   const RunOptions& options) {
+    std::vector<py::array> owners;
+    std::vector<Hook> hooks;
+    for (const auto& [function, layers, positions, listed, generated] : hook_tuples) {
+        hooks.push_back(python_hook(function, layers, positions, listed, generated));
+    }
+    const CasePack cases = py::isinstance<py::dict>(pack) ? pack_of(pack, owners)
+                                                          : CasePack::load(py::cast<std::filesystem::path>(pack));
+    PackReads reads;
+    {
+        const py::gil_scoped_release release;
+        reads = model.run(cases, options, hooks);
+    }
+    return reads_dict(std::move(reads));
+}
+
+}  // namespace
+
+void bind_model(py::module_& m) {
+    py::class_<Model>(m, "Model", "A model loaded from a bundle.")
+        .def(py::init([](const std::filesystem::path& bundle, bool checksums, const std::string& device, int threads) {
+                 const py::gil_scoped_release release;
+                 return std::make_unique<Model>(bundle, LoadOptions{checksums, device, threads});
+             }),
+             py::arg("bundle"), py::arg("checksums") = true, py::arg("device") = "cpu", py::arg("threads") = 0)
+        .def_property_readonly("info", [](const Model& model) { return info_of(model.bundle()); })
+        .def("run", [](const Model& model, const py::object& pack, const std::vector<HookTuple>& hooks, int top_k,
+                       int max_new_tokens, int batch_size, std::int64_t kv_memory_bytes, bool share_prefixes,
+                       std::optional<std::int64_t> stop_after_layer) {
+                 return run_model(model, pack, hooks, {top_k, max_new_tokens, batch_size, kv_memory_bytes, share_prefixes,
+                                                       stop_after_layer});
+             },
+             py::arg("pack"), py::arg("hooks"), py::arg("top_k"), py::arg("max_new_tokens"), py::arg("batch_size"),
+             py::arg("kv_memory_bytes"), py::arg("share_prefixes"), py::arg("stop_after_layer"),
+             "Run a pack (a dict of arrays, or the path of a pack file) and return its reads as a dict of arrays.");
+    m.def("verify_bundle", [](const std::filesystem::path& bundle) { verify_bundle(read_bundle(bundle)); }, py::arg("bundle"),
+          py::call_guard<py::gil_scoped_release>(), "Hold every file of a bundle against its size and SHA-256.");
+}
+
+}  // namespace modalconflict::bindings
