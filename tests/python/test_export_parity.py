@@ -15,7 +15,7 @@ from modalconflict.export import export_model, programs, registry
 from modalconflict.export.runner import BundleRunner
 from modalconflict.prepare import RunSpec, load_preparer
 from tiny_bundles import tiny_bundle
-from tiny_models import tiny_image, tiny_llava
+from tiny_models import tiny_image, tiny_llava, widen_
 
 QUESTION = "What color is the circle? Answer in one word."
 
@@ -147,6 +147,40 @@ def test_sliding_window_is_in_the_manifest_and_in_the_mask(tmp_path: Path) -> No
     torch.manual_seed(0)
     bundle = export_model(LlavaForConditionalGeneration(config).eval(), processor, tmp_path / "b")
     assert [(layer["mask"], layer["window"]) for layer in bundle.manifest["layers"]] == [("sliding", 6)] * 2
+
+
+@pytest.mark.parametrize("layers", [-1, -2, [-3, -1]])
+def test_siglip_tower_read_at_one_layer_or_several(layers: int | list[int], tmp_path: Path) -> None:
+    from transformers import LlavaConfig, LlavaForConditionalGeneration, SiglipVisionConfig
+
+    old, processor = tiny_llava(layers=1)
+    processor.num_additional_image_tokens = 0
+    processor.vision_feature_select_strategy = "full"
+    config = LlavaConfig(
+        vision_config=SiglipVisionConfig(
+            hidden_size=32, intermediate_size=64, num_hidden_layers=3, num_attention_heads=4, image_size=56,
+            patch_size=14, vision_use_head=False,
+        ),
+        text_config=old.config.text_config, image_token_index=old.config.image_token_id,
+        vision_feature_layer=layers, vision_feature_select_strategy="full", tie_word_embeddings=False,
+    )  # fmt: skip
+    model = LlavaForConditionalGeneration(config).eval()
+    widen_(model, seed=8)
+    bundle = export_model(model, processor, tmp_path / "b")
+    runner = BundleRunner(bundle)
+    pixels = torch.randn(2, 3, 56, 56, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        theirs = torch.stack(list(model.get_image_features(pixels).pooler_output))
+        torch.testing.assert_close(runner._projector(runner._vision(pixels)), theirs, atol=1e-5, rtol=0)
+    blocks = {name.split(".")[2] for name in runner.tensors if name.startswith("vision.blocks.")}
+    assert len(blocks) == (2 if layers == -2 else 3)
+
+
+def test_feature_layer_outside_the_tower(tmp_path: Path) -> None:
+    model, processor = tiny_llava(layers=1)
+    model.config.vision_feature_layer = -9
+    with pytest.raises(ModelError, match=r"vision_feature_layer -9 lies outside the tower's 4 hidden states"):
+        export_model(model, processor, tmp_path / "b")
 
 
 def test_export_that_is_not_exact_is_refused_and_leaves_nothing(
