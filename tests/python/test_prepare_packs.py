@@ -116,8 +116,8 @@ def test_pocket_prompt(changes: dict[str, Any], prompt: str) -> None:
 
 
 def test_pocket_pixels_are_those_it_was_trained_on() -> None:
+    from modalconflict.pixels import pixels_by_spec
     from modalconflict.pocket.prompt import pixel_values
-    from modalconflict.prepare import _by_spec
 
     spec = {
         "height": 224, "width": 224, "resample": "bilinear", "mean": [0.485, 0.456, 0.406],
@@ -125,7 +125,7 @@ def test_pocket_pixels_are_those_it_was_trained_on() -> None:
     }  # fmt: skip
     for size in ((800, 600), (224, 224), (100, 30)):
         image = tiny_image(2, size)
-        np.testing.assert_array_equal(_by_spec(image, spec), pixel_values(image))
+        np.testing.assert_array_equal(pixels_by_spec(image, spec), pixel_values(image))
 
 
 def test_identical_images_are_stored_once(preparer: Preparer, tmp_path: Path) -> None:

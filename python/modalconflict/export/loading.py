@@ -7,8 +7,8 @@ from typing import Any
 
 from modalconflict.bundle import Bundle
 from modalconflict.errors import IoError
+from modalconflict.export.parts import Progress
 from modalconflict.export.registry import recipe_for
-from modalconflict.export.weights import Progress
 from modalconflict.export.writer import export_model, require_free
 
 

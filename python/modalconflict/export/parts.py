@@ -12,6 +12,9 @@ from torch import nn
 
 from modalconflict.errors import ModelError
 
+# called as progress(stage, done, total)
+Progress = Callable[[str, int, int], None]
+
 # rope kinds whose frequencies depend on the length of the sequence at hand: a trace would freeze one length's
 _LENGTH_DEPENDENT_ROPES = frozenset({"dynamic", "longrope"})
 

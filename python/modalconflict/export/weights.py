@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -109,6 +109,3 @@ def write_safetensors(path: Path, tensors: list[tuple[str, torch.Tensor, torch.d
         os.fsync(stream.fileno())
         size = stream.tell()
     return WrittenFile(path.name, size, digest.hexdigest())
-
-
-Progress = Callable[[str, int, int], None]

@@ -16,9 +16,9 @@ from torch import nn
 from modalconflict.bundle import FORMAT, FORMAT_VERSION, MANIFEST, Bundle, check_manifest, load_bundle, sha256_of
 from modalconflict.errors import InvalidArgument, IoError, ModelError
 from modalconflict.export import parity, programs
-from modalconflict.export.parts import ModelParts
+from modalconflict.export.parts import ModelParts, Progress
 from modalconflict.export.registry import family_of, recipe_for
-from modalconflict.export.weights import Progress, ShardWriter
+from modalconflict.export.weights import ShardWriter
 
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 # a program this large carries weights: a layer's takes tens of kilobytes, a tower's a few per block
