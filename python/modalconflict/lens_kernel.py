@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch  # noqa: F401  torch's libraries must be in the process before the extension module is
+import torch  # before the extension module: it brings the libraries that one needs
 
 from modalconflict import _lens
 from modalconflict.errors import InvalidArgument
@@ -130,7 +130,9 @@ def _row_groups(row_groups: npt.ArrayLike | None, groups: Sequence[Sequence[int]
         return np.tile(np.arange(len(groups), dtype=np.int64), (rows, 1))
     array = np.asarray(row_groups, np.int64)
     if array.ndim != 2 or array.shape[0] != rows:
-        raise InvalidArgument(f"row_groups has shape {array.shape}; pass one row of group numbers for each of {rows} rows")
+        raise InvalidArgument(
+            f"row_groups has shape {array.shape}; pass one row of group numbers for each of {rows} rows"
+        )
     return array
 
 
@@ -160,7 +162,9 @@ def _vector(values: Any) -> npt.NDArray[np.float32] | None:
 def _rows(hidden: Any, name: str) -> npt.NDArray[np.float32]:
     array = _vector(hidden)
     if array is None or array.ndim != 2:
-        raise InvalidArgument(f"{name} has {0 if array is None else array.ndim} axes; pass an array of two, a row a read")
+        raise InvalidArgument(
+            f"{name} has {0 if array is None else array.ndim} axes; pass an array of two, a row a read"
+        )
     return array
 
 

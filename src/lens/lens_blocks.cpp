@@ -15,6 +15,8 @@ constexpr std::int64_t kBlockRows = 256;
 constexpr std::int64_t kLargestTopK = 4096;
 // Half of a common 1 MB L2 cache, in floats: the other half is for the weights that stream through.
 constexpr std::int64_t kTileElements = 128 * 1024;
+// Longer tiles make the product no faster, and fewer of them share the work less evenly among threads.
+constexpr std::int64_t kLongestTile = 512;
 
 std::string text(std::int64_t value) { return std::to_string(value); }
 
@@ -169,7 +171,7 @@ std::vector<Block> make_blocks(const LensRows& rows, std::int64_t block_rows) {
 
 std::vector<Tile> make_tiles(std::int64_t rows, std::int64_t vocabulary, const LensOptions& options) {
     const std::int64_t chosen = kTileElements / std::max<std::int64_t>(1, rows) / kChunk * kChunk;
-    const std::int64_t length = options.tile > 0 ? options.tile : std::clamp<std::int64_t>(chosen, 2 * kChunk, 2048);
+    const std::int64_t length = options.tile > 0 ? options.tile : std::clamp<std::int64_t>(chosen, 2 * kChunk, kLongestTile);
     const std::int64_t used = options.vocabulary > 0 ? options.vocabulary : vocabulary;
     std::vector<Tile> tiles;
     const auto cut = [&](std::int64_t first, std::int64_t last, bool padding) {

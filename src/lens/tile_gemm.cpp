@@ -8,6 +8,11 @@
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
+#include <exception>
+#include <latch>
+#include <mutex>
+#include <thread>
+#include <vector>
 
 namespace modalconflict::lens {
 namespace {
@@ -24,6 +29,12 @@ at::ScalarType scalar_type(WeightType type) {
 at::Tensor view(const void* data, at::IntArrayRef sizes, at::IntArrayRef strides, at::ScalarType type) {
     // from_blob takes a plain pointer; nothing below writes through the ones that came in as const.
     return at::from_blob(const_cast<void*>(data), sizes, strides, at::TensorOptions().dtype(type));
+}
+
+// at::set_num_threads writes a number that new threads inherit: nobody of ours looks at it while it is in flux.
+std::mutex& thread_setting() {
+    static std::mutex mutex;
+    return mutex;
 }
 
 }  // namespace
@@ -58,20 +69,43 @@ void tile_logits(const float* x, std::int64_t rows, const MatrixView& weight, st
 }
 
 int lane_count(int threads) {
+    const std::lock_guard lock(thread_setting());
     const int available = at::in_parallel_region() ? 1 : at::get_num_threads();
     return threads > 0 ? std::min(threads, available) : available;
 }
 
 void run_lanes(int lanes, const std::function<void(int)>& work) {
-    // One lane on a machine of several threads still enters a parallel region, beside idle lanes: outside one the
-    // product would spread over all threads by itself.
-    const int spread = std::max(lanes, at::get_num_threads());
-    at::parallel_for(0, spread, 1, [&](std::int64_t begin, std::int64_t end) {
+    std::unique_lock lock(thread_setting());
+    const int setting = at::get_num_threads();
+    if (setting == 1 || at::in_parallel_region()) {
+        lock.unlock();
         const c10::InferenceMode guard;
-        for (std::int64_t lane = begin; lane < std::min<std::int64_t>(end, lanes); ++lane) {
-            work(static_cast<int>(lane));
-        }
-    });
+        for (int lane = 0; lane < lanes; ++lane) work(lane);
+        return;
+    }
+    std::vector<std::exception_ptr> failures(static_cast<std::size_t>(lanes));
+    std::latch ready(lanes);
+    std::vector<std::thread> threads;
+    for (int lane = 0; lane < lanes; ++lane) {
+        threads.emplace_back([&, lane] {
+            // The number is each thread's own; only the value that later threads start from is shared.
+            at::set_num_threads(1);
+            ready.count_down();
+            try {
+                const c10::InferenceMode guard;
+                work(lane);
+            } catch (...) {
+                failures[static_cast<std::size_t>(lane)] = std::current_exception();
+            }
+        });
+    }
+    ready.wait();
+    at::set_num_threads(setting);
+    lock.unlock();
+    for (std::thread& thread : threads) thread.join();
+    for (const std::exception_ptr& failure : failures) {
+        if (failure) std::rethrow_exception(failure);
+    }
 }
 
 }  // namespace modalconflict::lens

@@ -21,8 +21,10 @@ void tile_logits(const float* x, std::int64_t rows, const MatrixView& weight, st
 /// How many lanes run_lanes would use.
 [[nodiscard]] int lane_count(int threads);
 
-/// Runs work(0) … work(lanes − 1) on ATen's threads. Inside, the matrix product uses one thread: each tile's
-/// logits are then made by the same instructions whatever the number of lanes.
+/// Runs work(0) … work(lanes − 1) on threads of their own, as many as ATen's setting allows, and rethrows the first
+/// failure. Inside, the matrix product uses one thread: each tile's logits are then made by the same instructions
+/// whatever the number of lanes. (at::parallel_for would run serially here: it is an OpenMP loop in a header, and
+/// this library is compiled without OpenMP so that torch's runtime stays the only one.)
 void run_lanes(int lanes, const std::function<void(int)>& work);
 
 }  // namespace modalconflict::lens

@@ -1,0 +1,148 @@
+"""The lens kernel beside PyTorch: one JSON line a comparison, ours and theirs measured in turn in the same run.
+
+    python benchmarks/bench_lens.py [--quick] [--threads N] [--rounds N]
+
+name    what is compared, with its shape (rows x width x vocabulary) and the type of the weights
+ours, theirs    median seconds;  ratio = theirs / ours, so that 2 means twice as fast
+peak_extra_mb   memory above the inputs at the kernel's peak (Linux only)
+
+Peers: `mm` is the bare float32 matrix product with its result already allocated; `chunked` is what a careful user
+writes in PyTorch (products of 4096 tokens, then log_softmax, entropy, topk and KL over rows x vocabulary);
+`reduction` leaves the product out on both sides.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import resource
+import statistics
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from modalconflict.lens_kernel import read_lens, reduce_logits
+
+CASES = [  # rows, width, vocabulary, dtype
+    (33, 4096, 32064, torch.float32),
+    (41, 5120, 32064, torch.float32),
+    (29, 3584, 152064, torch.float32),
+    (256, 4096, 32064, torch.float32),
+    (33, 4096, 32064, torch.bfloat16),
+    (29, 3584, 152064, torch.bfloat16),
+    (256, 4096, 32064, torch.bfloat16),
+]
+QUICK = [(33, 1024, 8192, torch.float32), (33, 1024, 8192, torch.bfloat16)]
+CHUNK = 4096
+
+
+def in_turn(ours: Callable[[], object], theirs: Callable[[], object], rounds: int) -> tuple[float, float]:
+    """Median seconds of both, a run of one beside a run of the other: a busy machine slows both."""
+    times: tuple[list[float], list[float]] = ([], [])
+    ours(), theirs()
+    for i in range(rounds):
+        pair = [(ours, times[0]), (theirs, times[1])]
+        for call, kept in pair if i % 2 == 0 else reversed(pair):
+            start = time.perf_counter()
+            call()
+            kept.append(time.perf_counter() - start)
+    return statistics.median(times[0]), statistics.median(times[1])
+
+
+def torch_reads(logits: torch.Tensor, final: int) -> tuple[torch.Tensor, ...]:
+    """Entropy, top 5 and KL to the final row, as PyTorch has them."""
+    log_p = torch.log_softmax(logits, -1)
+    p = log_p.exp()
+    entropy = torch.special.entr(p).sum(-1)
+    top = logits.topk(5, -1)
+    kl = torch.nn.functional.kl_div(log_p, log_p[final].expand_as(log_p), log_target=True, reduction="none").sum(-1)
+    return entropy, top.values, top.indices, kl
+
+
+def chunked(hidden: torch.Tensor, weight: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    logits = torch.empty(len(hidden), len(weight))
+    for first in range(0, len(weight), CHUNK):
+        part = weight[first : first + CHUNK]
+        torch.mm(hidden, part.float().T, out=logits[:, first : first + CHUNK])
+    return torch_reads(logits, len(hidden) - 1)
+
+
+def resident_mb() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 2**20
+
+
+def peak_extra_mb(call: Callable[[], object]) -> float | None:
+    """Largest resident memory during the call, sampled each millisecond, above what was there before it."""
+    if not Path("/proc/self/statm").exists():
+        return None
+    gc.collect()
+    before = resident_mb()
+    samples = [before]
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.001):
+            samples.append(resident_mb())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    call()
+    done.set()
+    watcher.join()
+    return round(max(samples) - before, 1)
+
+
+def report(name: str, ours: float, theirs: float, **more: object) -> None:
+    line = {"name": name, "ours": round(ours, 6), "theirs": round(theirs, 6), "ratio": round(theirs / ours, 3), **more}
+    print(json.dumps(line), flush=True)
+
+
+def bench_case(rows: int, width: int, vocabulary: int, dtype: torch.dtype, rounds: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.empty(vocabulary, width, dtype=dtype).normal_(0.0, 0.05, generator=generator)
+    hidden = torch.randn(rows, width, generator=generator)
+    final = np.full(rows, rows - 1)
+    shape = f"{rows}x{width}x{vocabulary} {str(dtype).removeprefix('torch.')}"
+
+    def ours() -> object:
+        return read_lens(hidden, weight, final_row=final, groups=[[5, 6, 7], [100, 200]])
+
+    extra = peak_extra_mb(ours)
+    report(f"lens / chunked {shape}", *in_turn(ours, lambda: chunked(hidden, weight), rounds), peak_extra_mb=extra)
+    wide = weight.float()
+    result = torch.empty(rows, vocabulary)
+    report(f"lens / mm float32 {shape}", *in_turn(ours, lambda: torch.mm(hidden, wide.T, out=result), rounds))
+
+
+def bench_reduction(rows: int, vocabulary: int, rounds: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(rows, vocabulary, generator=generator) * 3
+    final = np.full(rows, rows - 1)
+    pair = in_turn(lambda: reduce_logits(logits, final_row=final), lambda: torch_reads(logits, rows - 1), rounds)
+    report(f"reduction {rows}x{vocabulary}", *pair)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="small shapes")
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--rounds", type=int, default=7)
+    options = parser.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    torch.set_grad_enabled(False)
+    shapes = [(33, 2048), (33, 8192)] if options.quick else [(33, 2048), (33, 32064), (29, 152064), (256, 32064)]
+    for rows, vocabulary in shapes:
+        bench_reduction(rows, vocabulary, options.rounds * 3)
+    for case in QUICK if options.quick else CASES:
+        bench_case(*case, rounds=options.rounds)
+
+
+if __name__ == "__main__":
+    main()
