@@ -88,7 +88,7 @@ test-consumer: test-cpp
 	done
 
 test-python: build/.installed
-	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 lint: build/.installed
 	$(BIN)/ruff check python tests benchmarks
