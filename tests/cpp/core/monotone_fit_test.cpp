@@ -1,0 +1,119 @@
+#include <modalconflict/core/monotone_fit.hpp>
+
+#include "expect_error.hpp"
+
+#include <chrono>
+#include <cmath>
+#include <vector>
+
+namespace mc = modalconflict;
+using Values = std::vector<double>;
+
+namespace {
+void expect_near(const Values& found, const Values& expected, double tolerance) {
+    ASSERT_EQ(found.size(), expected.size());
+    for (std::size_t i = 0; i < found.size(); ++i) EXPECT_NEAR(found[i], expected[i], tolerance) << "at " << i;
+}
+const Values kX = {5, 1, 0, 2, 1, 3, 6, 4}, kY = {.1, 1, .9, .7, .6, .2, .3, .4}, kW = {2, 2, 1, 3, 1, 1, .5, 1};
+}  // namespace
+
+// sklearn.isotonic.IsotonicRegression(increasing=False) 1.9 on the same points.
+TEST(IsotonicFit, AgreesWithScikitLearnOnTiedWeightedPoints) {
+    const mc::MonotoneFit fit = mc::isotonic_fit(kX, kY, kW);
+    expect_near(fit.x, {0, 1, 2, 3, 4, 5, 6}, 0.0);
+    expect_near(fit.y, {0.9, 0.86666666666666667, 0.7, 0.3, 0.3, 0.14, 0.14}, 1e-15);
+    expect_near(fit.weight, {1, 3, 3, 1, 1, 2, 0.5}, 0.0);
+    EXPECT_NEAR(fit.predict(2.5), 0.5, 1e-15);
+    EXPECT_EQ(fit.predict(-9.0), 0.9);
+    EXPECT_NEAR(fit.predict(INFINITY), 0.14, 1e-15);
+}
+
+TEST(IsotonicFit, IncreasingMirrorsDecreasing) {
+    Values negative(kY);
+    for (double& y : negative) y = -y;
+    const mc::MonotoneFit down = mc::isotonic_fit(kX, kY, kW, false), up = mc::isotonic_fit(kX, negative, kW, true);
+    ASSERT_EQ(down.y.size(), up.y.size());
+    for (std::size_t i = 0; i < up.y.size(); ++i) EXPECT_EQ(up.y[i], -down.y[i]);
+}
+
+TEST(IsotonicFit, AWeightOfZeroLeavesThePointOut) {
+    const mc::MonotoneFit fit = mc::isotonic_fit(Values{0, 1, 2}, Values{1, 9, 0}, Values{1, 0, 1});
+    expect_near(fit.x, {0, 2}, 0.0);
+}
+
+TEST(IsotonicFit, ThresholdInvertsTheCurve) {
+    const mc::MonotoneFit fit = mc::isotonic_fit(kX, kY, kW);
+    EXPECT_NEAR(fit.threshold(0.5).value(), 2.5, 1e-15);
+    EXPECT_NEAR(fit.threshold(fit.y[3]).value(), 3.5, 1e-15);  // flat between 3 and 4
+    EXPECT_FALSE(fit.threshold(0.9).has_value());
+    EXPECT_FALSE(fit.threshold(0.05).has_value());
+    EXPECT_NEAR(mc::isotonic_fit(Values{0, 2}, Values{0, 1}, {}, true).threshold(0.25).value(), 0.5, 1e-15);
+}
+
+TEST(IsotonicFit, OnePointIsAFlatCurve) {
+    const mc::MonotoneFit fit = mc::isotonic_fit(Values{3}, Values{0.4});
+    EXPECT_EQ(fit.predict(0.0), 0.4);
+    EXPECT_FALSE(fit.threshold(0.4).has_value());
+    expect_near(fit.predict_smooth(Values{-1.0, 3.0, 7.0}), {0.4, 0.4, 0.4}, 0.0);
+}
+
+TEST(CenteredIsotonicFit, CollapsesFlatStretchesToTheirWeightedCentre) {
+    const mc::MonotoneFit fit = mc::centered_isotonic_fit(kX, kY, kW);
+    expect_near(fit.x, {0, 1, 2, 3.5, 5.2}, 1e-15);
+    expect_near(fit.y, {0.9, 0.86666666666666667, 0.7, 0.3, 0.14}, 1e-15);
+    expect_near(fit.weight, {1, 3, 3, 2, 2.5}, 1e-15);
+    for (std::size_t i = 1; i < fit.y.size(); ++i) EXPECT_LT(fit.y[i], fit.y[i - 1]);
+}
+
+TEST(CenteredIsotonicFit, ConstantDataLeaveOneKnot) {
+    const mc::MonotoneFit fit = mc::centered_isotonic_fit(Values{1, 2, 3}, Values{0.5, 0.5, 0.5});
+    expect_near(fit.x, {2}, 0.0);
+    EXPECT_FALSE(fit.threshold(0.5).has_value());
+}
+
+// scipy.interpolate.PchipInterpolator 1.17 through the same knots.
+TEST(PredictSmooth, AgreesWithScipy) {
+    const mc::MonotoneFit fit{{0, 1, 2.5, 4}, {1, .8, .3, .1}, {1, 1, 1, 1}, false};
+    const Values smooth = fit.predict_smooth(Values{.25, .5, 1.5, 2., 3.9, 1.0});
+    expect_near(smooth, {0.95965164, 0.91240437, 0.63688958, 0.44463527, 0.10426667, 0.8}, 5e-9);
+    expect_near(fit.predict_smooth(Values{-5.0, 9.0}), {1.0, 0.1}, 0.0);
+    EXPECT_NAMES(fit.predict_smooth(Values{0.0, NAN}), "x[1] is nan");
+}
+
+TEST(IsotonicRegression, MayWriteOverItsInput) {
+    Values y = {3, 1, 2, 0};
+    mc::isotonic_regression(y, {}, true, y);
+    expect_near(y, {1.5, 1.5, 1.5, 1.5}, 1e-15);
+    y = {3, 1, 2, 0};
+    mc::isotonic_regression(y, Values{1, 1, 3, 1}, false, y);
+    expect_near(y, {3, 1.75, 1.75, 0}, 1e-15);
+}
+
+TEST(IsotonicRegression, ALongBackMergeTakesLinearTime) {
+    // Every new point pulls the whole block before it down: pooling that starts again each time needs n² steps.
+    const auto seconds = [](std::size_t n) {
+        Values y(n);
+        for (std::size_t i = 0; i < n; ++i) y[i] = i % 2 == 0 ? static_cast<double>(n - i) : -static_cast<double>(i);
+        Values out(n);
+        const auto start = std::chrono::steady_clock::now();
+        mc::isotonic_regression(y, {}, true, out);
+        EXPECT_EQ(out.front(), out.back());
+        return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    };
+    seconds(1000);
+    // A quadratic method would need minutes here.
+    EXPECT_LT(seconds(4'000'000), 5.0);
+}
+
+TEST(MonotoneFit, BadInputIsNamed) {
+    EXPECT_NAMES(mc::isotonic_fit({}, {}), "x is empty");
+    EXPECT_NAMES(mc::isotonic_fit(Values{1, 2}, Values{1}), "y has 1 entries but x has 2");
+    EXPECT_NAMES(mc::isotonic_fit(Values{1, NAN}, Values{1, 1}), "x[1] is nan");
+    EXPECT_NAMES(mc::centered_isotonic_fit(Values{1, 2}, Values{1, INFINITY}), "y[1] is inf");
+    EXPECT_NAMES(mc::isotonic_fit(Values{1, 2}, Values{1, 1}, Values{1, -1}), "weights[1] is -1");
+    EXPECT_NAMES(mc::isotonic_fit(Values{1, 2}, Values{1, 1}, Values{0, 0}), "weights are all zero");
+    EXPECT_NAMES(mc::isotonic_fit(Values{1, 2}, Values{1, 0}).predict(NAN), "x is nan");
+    EXPECT_NAMES(mc::isotonic_fit(Values{1, 2}, Values{1, 0}).threshold(NAN), "level is nan");
+    Values out(2);
+    EXPECT_NAMES(mc::isotonic_regression(Values{1, 2}, Values{1, 0}, true, out), "weights[1] is 0");
+}
