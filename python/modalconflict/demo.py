@@ -72,7 +72,12 @@ def missing_demo_parts() -> tuple[str, ...]:
 
 
 def run_demo(
-    out: str | Path = "demo-study", *, groups: int = 24, seed: int = 0, threads: int | None = None, steps: DemoSteps | None = None
+    out: str | Path = "demo-study",
+    *,
+    groups: int = 24,
+    seed: int = 0,
+    threads: int | None = None,
+    steps: DemoSteps | None = None,
 ) -> DemoResult:
     """Make the dataset, export the embedded model, run the study, analyse it and write the page.
 
@@ -118,17 +123,28 @@ def run_demo(
         data = datasets.load(data_folder)
         made = {k: data.options.get(k) for k in ("groups", "seed")}
         if made != {"groups": groups, "seed": seed}:
-            raise IoError(f"{out} holds a demo of {made['groups']} groups with seed {made['seed']}; choose another --out")
+            raise IoError(
+                f"{out} holds a demo of {made['groups']} groups with seed {made['seed']}; choose another --out"
+            )
     else:
         say(f"drawing {groups} groups of Color Recognition into {data_folder}")
-        data = datasets.color_recognition(groups=groups, seed=seed, out=data_folder, threads=threads, progress=steps.draw)
+        data = datasets.color_recognition(
+            groups=groups, seed=seed, out=data_folder, threads=threads, progress=steps.draw
+        )
     if not (bundle / "bundle.json").is_file():
         say(f"exporting the embedded model to {bundle}")
         from modalconflict.export import export_path
 
         export_path("pocket", bundle, None, steps.export)
     say(f"running {len(data)} cases into {out / 'study'}")
-    study = run(bundle, data, out / "study", resume=(out / "study" / "study.json").is_file(), threads=threads, progress=steps.run)
+    study = run(
+        bundle,
+        data,
+        out / "study",
+        resume=(out / "study" / "study.json").is_file(),
+        threads=threads,
+        progress=steps.run,
+    )
     say("analysing the records")
     analysis = analyze(out / "study", out=out / "analysis")
     say("writing the page")

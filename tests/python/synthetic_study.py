@@ -16,7 +16,14 @@ from PIL import Image, ImageDraw
 from modalconflict.errors import IoError
 from modalconflict.records import record_schema
 
-COLORS = {"red": (204, 51, 51), "yellow": (230, 200, 40), "blue": (50, 90, 200), "green": (60, 150, 70), "purple": (130, 60, 160), "orange": (235, 130, 30)}
+COLORS = {
+    "red": (204, 51, 51),
+    "yellow": (230, 200, 40),
+    "blue": (50, 90, 200),
+    "green": (60, 150, 70),
+    "purple": (130, 60, 160),
+    "orange": (235, 130, 30),
+}
 NAMES = list(COLORS)
 BALANCE = -0.5
 WIDTH = 0.35
@@ -54,7 +61,11 @@ def _trace(rng: np.random.Generator, final: str, delta: float, balance: float) -
         sequence.append("vision" if sequence[-1] == "text" else "text")
     sequence = sequence[::-1]
     start = LAYERS // 3
-    cuts = np.sort(rng.choice(np.arange(start + 1, LAYERS), size=switches, replace=False)) if switches else np.array([], int)
+    cuts = (
+        np.sort(rng.choice(np.arange(start + 1, LAYERS), size=switches, replace=False))
+        if switches
+        else np.array([], int)
+    )
     labels = ["irrelevant"] * (LAYERS + 1)
     for row in range(start, LAYERS + 1):
         labels[row] = sequence[int(np.searchsorted(cuts, row, side="right"))]
@@ -64,9 +75,17 @@ def _trace(rng: np.random.Generator, final: str, delta: float, balance: float) -
 
 
 def make_records(
-    groups: int = 30, seed: int = 0, *, balance: float = BALANCE, v_tiers: int = 6, t_tiers: int = 3, model: str = "synthetic",
-    other: float = 0.03, wrong: float = 0.05, hostile: str | None = None,
-) -> pa.Table:  # fmt: skip
+    groups: int = 30,
+    seed: int = 0,
+    *,
+    balance: float = BALANCE,
+    v_tiers: int = 6,
+    t_tiers: int = 3,
+    model: str = "synthetic",
+    other: float = 0.03,
+    wrong: float = 0.05,
+    hostile: str | None = None,
+) -> pa.Table:
     """Records of a study that obeys the law: `groups` × (t_tiers + v_tiers + v_tiers · t_tiers) runs.
 
     Parameters
@@ -96,29 +115,84 @@ def make_records(
         h_t = [tier_entropy(rng, t, t_tiers, 0.3, 1.2) for t in range(t_tiers)]
         h_v = [tier_entropy(rng, v, v_tiers, 0.25, 1.5) for v in range(v_tiers)]
         ok_t, ok_v = rng.random(t_tiers) > wrong, rng.random(v_tiers) > wrong
-        base = {"dataset": "color_recognition", "group": g, "order": "image_first", "question": QUESTION.format(shape=shape),
-                "status": "ok", "model": model, "bundle_sha256": "0" * 64, "seed": seed + g}  # fmt: skip
-        texts = [hostile or f"The {shape} is {names['text']}.", f"The {shape} has the color of a square.", "The shape is like a sapphire."]
+        base = {
+            "dataset": "color_recognition",
+            "group": g,
+            "order": "image_first",
+            "question": QUESTION.format(shape=shape),
+            "status": "ok",
+            "model": model,
+            "bundle_sha256": "0" * 64,
+            "seed": seed + g,
+        }
+        texts = [
+            hostile or f"The {shape} is {names['text']}.",
+            f"The {shape} has the color of a square.",
+            "The shape is like a sapphire.",
+        ]
         texts = [texts[t % 3] for t in range(t_tiers)]
         for t in range(t_tiers):
             y = names["text"] if ok_t[t] else names["other"]
-            rows.append(base | {"case_id": f"color/{g:05d}/t{t}", "condition": "text_only", "d_t": t, "text": texts[t], "answer_text": names["text"],
-                                "answer": y, "correct": bool(ok_t[t]), "entropy": h_t[t], **_lens(rng, "text", -1.0, names)})  # fmt: skip
+            rows.append(
+                base
+                | {
+                    "case_id": f"color/{g:05d}/t{t}",
+                    "condition": "text_only",
+                    "d_t": t,
+                    "text": texts[t],
+                    "answer_text": names["text"],
+                    "answer": y,
+                    "correct": bool(ok_t[t]),
+                    "entropy": h_t[t],
+                    **_lens(rng, "text", -1.0, names),
+                }
+            )
         for v in range(v_tiers):
             image = f"images/{g:05d}-v{v:02d}.png"
             y_v = names["vision"] if ok_v[v] else names["other"]
-            rows.append(base | {"case_id": f"color/{g:05d}/v{v:02d}", "condition": "vision_only", "d_v": v, "image": image, "answer_vision": names["vision"],
-                                "answer": y_v, "correct": bool(ok_v[v]), "entropy": h_v[v], **_lens(rng, "vision", 1.0, names)})  # fmt: skip
+            rows.append(
+                base
+                | {
+                    "case_id": f"color/{g:05d}/v{v:02d}",
+                    "condition": "vision_only",
+                    "d_v": v,
+                    "image": image,
+                    "answer_vision": names["vision"],
+                    "answer": y_v,
+                    "correct": bool(ok_v[v]),
+                    "entropy": h_v[v],
+                    **_lens(rng, "vision", 1.0, names),
+                }
+            )
             for t in range(t_tiers):
                 delta = 2 * (h_t[t] - h_v[v]) / (h_t[t] + h_v[v])
                 final = "text" if rng.random() < follow_text_probability(np.array(delta), balance) else "vision"
                 final = "other" if rng.random() < other else final
-                kind = ["third_answer", "abstention", "format_failure"][int(rng.integers(3))] if final == "other" else "answer"
-                answer = {"third_answer": names["other"], "abstention": "unknown", "format_failure": "it"}.get(kind, names[final])
-                rows.append(base | {"case_id": f"color/{g:05d}/v{v:02d}/t{t}", "condition": "multimodal", "d_v": v, "d_t": t, "image": image,
-                                    "text": texts[t], "answer_text": names["text"], "answer_vision": names["vision"], "answer": answer,
-                                    "answer_kind": "answer" if kind == "third_answer" else kind, "entropy": float(rng.gamma(2, 0.3)),
-                                    **_lens(rng, final, delta, names, balance)})  # fmt: skip
+                kind = (
+                    ["third_answer", "abstention", "format_failure"][int(rng.integers(3))]
+                    if final == "other"
+                    else "answer"
+                )
+                answer = {"third_answer": names["other"], "abstention": "unknown", "format_failure": "it"}.get(
+                    kind, names[final]
+                )
+                rows.append(
+                    base
+                    | {
+                        "case_id": f"color/{g:05d}/v{v:02d}/t{t}",
+                        "condition": "multimodal",
+                        "d_v": v,
+                        "d_t": t,
+                        "image": image,
+                        "text": texts[t],
+                        "answer_text": names["text"],
+                        "answer_vision": names["vision"],
+                        "answer": answer,
+                        "answer_kind": "answer" if kind == "third_answer" else kind,
+                        "entropy": float(rng.gamma(2, 0.3)),
+                        **_lens(rng, final, delta, names, balance),
+                    }
+                )
     for row in rows:
         row["answer_raw"] = row["answer"].capitalize()
         row.setdefault("answer_kind", "answer")
@@ -128,7 +202,9 @@ def make_records(
     return pa.Table.from_pylist(rows, schema=record_schema(LAYERS + 1, TOP_K))
 
 
-def _lens(rng: np.random.Generator, final: str, delta: float, names: dict[str, str], balance: float = BALANCE) -> dict[str, Any]:
+def _lens(
+    rng: np.random.Generator, final: str, delta: float, names: dict[str, str], balance: float = BALANCE
+) -> dict[str, Any]:
     labels, difference = _trace(rng, final if final != "other" else "text", delta, balance)
     if final == "other":
         labels[-1] = "irrelevant"
@@ -158,13 +234,31 @@ def make_study(folder: Path, **options: Any) -> Path:
         if row["image"] is not None and not (data / row["image"]).exists():
             draw_scene(data / row["image"], COLORS[row["answer_vision"] or "red"], row["d_v"])
     information = {
-        "format": "modalconflict-study", "records_version": "1",
-        "model": {"name": records["model"][0].as_py(), "family": "llava", "dtype": "float32", "sha256": "0" * 64, "layers": LAYERS, "path": None},
-        "dataset": {"name": "color_recognition", "sha256": "1" * 64, "path": str(data), "cases": records.num_rows, "options": None},
+        "format": "modalconflict-study",
+        "records_version": "1",
+        "model": {
+            "name": records["model"][0].as_py(),
+            "family": "llava",
+            "dtype": "float32",
+            "sha256": "0" * 64,
+            "layers": LAYERS,
+            "path": None,
+        },
+        "dataset": {
+            "name": "color_recognition",
+            "sha256": "1" * 64,
+            "path": str(data),
+            "cases": records.num_rows,
+            "options": None,
+        },
         "options": {"text": "original", "order": None, "max_new_tokens": 8, "top_k": TOP_K, "batch_size": None},
-        "versions": {"modalconflict": "0.1.0", "torch": "2.13.0"}, "machine": {"processor": "a processor", "cpus": 2, "system": "Linux"},
-        "begun": "2026-01-01T00:00:00+00:00", "calls": [{"runs": records.num_rows, "seconds": 12.5, "prompt_tokens": 300, "prefix_tokens": 80, "suffix_tokens": 120}],
-    }  # fmt: skip
+        "versions": {"modalconflict": "0.1.0", "torch": "2.13.0"},
+        "machine": {"processor": "a processor", "cpus": 2, "system": "Linux"},
+        "begun": "2026-01-01T00:00:00+00:00",
+        "calls": [
+            {"runs": records.num_rows, "seconds": 12.5, "prompt_tokens": 300, "prefix_tokens": 80, "suffix_tokens": 120}
+        ],
+    }
     (study / "study.json").write_text(json.dumps(information))
     writer = RecordWriter(study)
     numbers = records["group"].to_numpy()
@@ -194,12 +288,26 @@ def make_dataset(folder: Path, groups: int = 3, v_tiers: int = 2, t_tiers: int =
             draw_scene(folder / image, COLORS[vision], v)
             for t in range(t_tiers):
                 rows.append(
-                    {"case_id": f"color/{g:05d}/v{v:02d}/t{t}", "dataset": "color_recognition", "group": g, "d_v": v, "d_t": t, "image": image,
-                     "text": f"Text {t}: the circle is {text}.", "text_paraphrase": f"Text {t}: {text} is the circle.",
-                     "question": QUESTION.format(shape="circle"), "answer_text": text, "answer_vision": vision, "order": "image_first", "seed": g,
-                     "pixel_sha256": "0" * 64}
-                )  # fmt: skip
-    table = pa.Table.from_pylist(rows).replace_schema_metadata({"modalconflict.dataset": json.dumps({"groups": groups})})
+                    {
+                        "case_id": f"color/{g:05d}/v{v:02d}/t{t}",
+                        "dataset": "color_recognition",
+                        "group": g,
+                        "d_v": v,
+                        "d_t": t,
+                        "image": image,
+                        "text": f"Text {t}: the circle is {text}.",
+                        "text_paraphrase": f"Text {t}: {text} is the circle.",
+                        "question": QUESTION.format(shape="circle"),
+                        "answer_text": text,
+                        "answer_vision": vision,
+                        "order": "image_first",
+                        "seed": g,
+                        "pixel_sha256": "0" * 64,
+                    }
+                )
+    table = pa.Table.from_pylist(rows).replace_schema_metadata(
+        {"modalconflict.dataset": json.dumps({"groups": groups})}
+    )
     pq.write_table(table, folder / "manifest.parquet")
     return SimpleNamespace(path=folder, table=table)
 
@@ -230,7 +338,13 @@ class StandInModel:
     """Answers from the specification: by the text if the picture's tier is odd; `broken` cases give non-finite logits."""
 
     def __init__(self, broken: tuple[str, ...] = ()) -> None:
-        self.info = {"source": "stand-in", "family": "test", "dtype": "float32", "sha256": "a" * 64, "sizes": {"layers": LAYERS}}
+        self.info = {
+            "source": "stand-in",
+            "family": "test",
+            "dtype": "float32",
+            "sha256": "a" * 64,
+            "sizes": {"layers": LAYERS},
+        }
         self.broken = broken
         self.calls: list[list[str]] = []
 
@@ -238,7 +352,10 @@ class StandInModel:
         """Reads with the shapes that the engine gives."""
         specs, n, rows = pack.specs, len(pack.specs), LAYERS + 1
         self.calls.append([s.case_id for s in specs])
-        answers = [(s.answer_text if s.image is None or "01." in str(s.image) and s.text else None) or s.answer_vision for s in specs]
+        answers = [
+            (s.answer_text if s.image is None or ("01." in str(s.image) and s.text) else None) or s.answer_vision
+            for s in specs
+        ]
         top = np.full((n, rows, top_k), 99, dtype=np.int64)
         top[:, rows // 2 :, 0] = np.array([NAMES.index(a) for a in answers])[:, None]
         number = np.array([sum(map(ord, s.case_id)) for s in specs], dtype=float)
@@ -246,7 +363,17 @@ class StandInModel:
         logits = np.tile(np.linspace(0, 1, rows, dtype=np.float32), (n, 1))
         return SimpleNamespace(
             status=["ok" if s.case_id not in self.broken else "non-finite logits at layer 3" for s in specs],
-            answers=[f" {a.capitalize()}." for a in answers], answer_ids=[[0]] * n, top_ids=top, top_logits=np.zeros((n, rows, top_k), np.float32),
-            entropy=entropy, kl_final=np.zeros((n, rows)), logit_text=logits, logit_vision=1 - logits, max_prob=entropy[:, -1] / 10,
-            margin=entropy[:, -1] / 8, varentropy=entropy[:, -1] / 6, stats={"prompt_tokens": 3 * n, "prefix_tokens": n, "suffix_tokens": n}, seconds=0.01,
-        )  # fmt: skip
+            answers=[f" {a.capitalize()}." for a in answers],
+            answer_ids=[[0]] * n,
+            top_ids=top,
+            top_logits=np.zeros((n, rows, top_k), np.float32),
+            entropy=entropy,
+            kl_final=np.zeros((n, rows)),
+            logit_text=logits,
+            logit_vision=1 - logits,
+            max_prob=entropy[:, -1] / 10,
+            margin=entropy[:, -1] / 8,
+            varentropy=entropy[:, -1] / 6,
+            stats={"prompt_tokens": 3 * n, "prefix_tokens": n, "suffix_tokens": n},
+            seconds=0.01,
+        )

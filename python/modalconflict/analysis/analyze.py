@@ -146,7 +146,9 @@ def _sources(records: Any) -> list[_Source]:
             try:
                 merged = pa.concat_tables([first.table, source.table], promote_options="default")
             except pa.ArrowInvalid as error:
-                raise InvalidArgument(f"{source.label} and {first.label} are of one model but have different columns ({error})") from error
+                raise InvalidArgument(
+                    f"{source.label} and {first.label} are of one model but have different columns ({error})"
+                ) from error
             label = f"{first.label} + {source.label}"
             first.table = merged if source.minimal else validate_records(merged, label)
             first.label = label
@@ -181,10 +183,15 @@ def _analyze_model(source: _Source, options: AnalysisOptions) -> ModelAnalysis:
     cases = cases_of_minimal(source.table, source.label) if minimal else join_runs(source.table, options.uncertainty)
     used = included_cases(cases, options.cases)
     if not used.any():
-        reason = "no case has both unimodal answers correct; look at the tiers, or use --cases all" if options.cases == "both_correct" else \
-                 "no case has two different unimodal answers"  # fmt: skip
+        reason = (
+            "no case has both unimodal answers correct; look at the tiers, or use --cases all"
+            if options.cases == "both_correct"
+            else "no case has two different unimodal answers"
+        )
         statuses = [s for s in cases["status"].to_pylist() if s != "ok"]
-        raise InvalidArgument(f"{source.label} holds no usable case: {statuses[0] if len(statuses) == cases.num_rows else reason}")
+        raise InvalidArgument(
+            f"{source.label} holds no usable case: {statuses[0] if len(statuses) == cases.num_rows else reason}"
+        )
     u_text, u_vision = (cases[f"u_{s}"].to_numpy(zero_copy_only=False) for s in ("text", "vision"))
     delta = np.full(cases.num_rows, np.nan)
     known = np.isfinite(u_text) & np.isfinite(u_vision)
@@ -192,7 +199,9 @@ def _analyze_model(source: _Source, options: AnalysisOptions) -> ModelAnalysis:
     certain = known & np.isnan(delta)  # 0/0: neither side is the easier one, so the case says nothing about the law
     used &= np.isfinite(delta)
     if not used.any():
-        raise InvalidArgument(f"{source.label} holds no case with an uncertainty above zero on either side; choose another --uncertainty")
+        raise InvalidArgument(
+            f"{source.label} holds no case with an uncertainty above zero on either side; choose another --uncertainty"
+        )
     groups = _groups(cases)
     outcome = np.array([o or "" for o in cases["outcome"].to_pylist()])
     summary: dict[str, Any] = {
@@ -229,7 +238,11 @@ def _other_kinds(cases: pa.Table) -> npt.NDArray[np.str_]:
 
 
 def _counts(
-    cases: pa.Table, outcome: npt.NDArray[np.str_], used: npt.NDArray[np.bool_], certain: npt.NDArray[np.bool_], runs: pa.Table | None
+    cases: pa.Table,
+    outcome: npt.NDArray[np.str_],
+    used: npt.NDArray[np.bool_],
+    certain: npt.NDArray[np.bool_],
+    runs: pa.Table | None,
 ) -> dict[str, Any]:
     status = cases["status"].to_pylist()
     failures: dict[str, int] = {}
@@ -261,22 +274,30 @@ def _counts(
 
 
 def _layers(
-    cases: pa.Table, delta: npt.NDArray[np.float64], used: npt.NDArray[np.bool_], groups: npt.NDArray[np.int64],
-    summary: dict[str, Any], options: AnalysisOptions,
-) -> tuple[pa.Table, dict[str, Any]]:  # fmt: skip
+    cases: pa.Table,
+    delta: npt.NDArray[np.float64],
+    used: npt.NDArray[np.bool_],
+    groups: npt.NDArray[np.int64],
+    summary: dict[str, Any],
+    options: AnalysisOptions,
+) -> tuple[pa.Table, dict[str, Any]]:
     labels = matrix(cases["lens_label"], object)[:, 1:]  # row 0 reads the embeddings: no layer has spoken yet
     switches = count_switches(labels)
     point = summary["balance_point"]["headline"]
     balance = point["estimate"] if point["status"] in ("crossing", "one_sided", "unbounded") else None
     where = regions(delta[used], balance)
     summary["layers"] = labels.shape[1]
-    summary["oscillations"] = oscillation_summary(switches[used], where, groups[used], options.level, options.replicates, options.random_state)
+    summary["oscillations"] = oscillation_summary(
+        switches[used], where, groups[used], options.level, options.replicates, options.random_state
+    )
     region = np.full(cases.num_rows, None, dtype=object)
     inside = np.flatnonzero(used)
     region[inside[where.first]], region[inside[where.second]] = where.names
     cases = cases.append_column("oscillations", pa.array(switches.sum(axis=1)))
     cases = cases.append_column("region", pa.array(region, pa.string()))
-    difference = (matrix(cases["logit_text"], np.float32) - matrix(cases["logit_vision"], np.float32)).astype(np.float64)
+    difference = (matrix(cases["logit_text"], np.float32) - matrix(cases["logit_vision"], np.float32)).astype(
+        np.float64
+    )
     edges = np.array(summary["edges"])
     mean, counts = layer_bins(delta[used], difference[used], edges)
     return cases, {"edges": edges, "difference": mean, "counts": counts}

@@ -14,8 +14,29 @@ from modalconflict.records.schema import lens_rows, uncertainty_columns
 CASE_FILTERS = ("both_correct", "all")
 MINIMAL_COLUMNS = ("case_id", "h_text", "h_vision", "outcome")
 OUTCOMES = ("text", "vision", "other", "no_conflict")
-LENS_COLUMNS = ("lens_top1_token", "lens_label", "lens_top_tokens", "logit_text", "logit_vision", "lens_entropy", "kl_final")
-_KEPT = ("case_id", "dataset", "group", "d_v", "d_t", "order", "image", "text", "question", "answer_text", "answer_vision", "seed")
+LENS_COLUMNS = (
+    "lens_top1_token",
+    "lens_label",
+    "lens_top_tokens",
+    "logit_text",
+    "logit_vision",
+    "lens_entropy",
+    "kl_final",
+)
+_KEPT = (
+    "case_id",
+    "dataset",
+    "group",
+    "d_v",
+    "d_t",
+    "order",
+    "image",
+    "text",
+    "question",
+    "answer_text",
+    "answer_vision",
+    "seed",
+)
 
 
 def is_minimal(table: pa.Table) -> bool:
@@ -47,11 +68,23 @@ def join_runs(records: pa.Table, uncertainty: str) -> pa.Table:
     from modalconflict import classify_outcome
 
     if uncertainty == "energy":
-        raise InvalidArgument("the energy changes with a shift of the logits and may be negative, so ΔU_rel is not defined for it; choose another index")
+        raise InvalidArgument(
+            "the energy changes with a shift of the logits and may be negative, so ΔU_rel is not defined for it; choose another index"
+        )
     known = uncertainty_columns(records)
     if uncertainty not in known:
         raise InvalidArgument(f"uncertainty '{uncertainty}' is no column of the records; they have {', '.join(known)}")
-    wanted = ["condition", "status", "answer", "answer_raw", "answer_kind", "correct", "first_token_class", uncertainty, *_KEPT]
+    wanted = [
+        "condition",
+        "status",
+        "answer",
+        "answer_raw",
+        "answer_kind",
+        "correct",
+        "first_token_class",
+        uncertainty,
+        *_KEPT,
+    ]
     rows = records.select(wanted).to_pylist()
     text = {(r["dataset"], r["group"], r["d_t"]): r for r in rows if r["condition"] == "text_only"}
     vision = {(r["dataset"], r["group"], r["d_v"]): r for r in rows if r["condition"] == "vision_only"}
@@ -65,7 +98,12 @@ def join_runs(records: pa.Table, uncertainty: str) -> pa.Table:
         alone_v = vision.get((r["dataset"], r["group"], r["d_v"]))
         status = _case_status(r, alone_t, alone_v)
         case: dict[str, Any] = {k: r[k] for k in _KEPT}
-        case |= {"status": status, "y_multimodal": r["answer"], "answer_raw": r["answer_raw"], "first_token_class": r["first_token_class"]}
+        case |= {
+            "status": status,
+            "y_multimodal": r["answer"],
+            "answer_raw": r["answer_raw"],
+            "first_token_class": r["first_token_class"],
+        }
         for side, alone in (("text", alone_t), ("vision", alone_v)):
             ok = alone is not None and alone["status"] == "ok"
             case[f"u_{side}"] = alone[uncertainty] if ok and alone else None
@@ -100,10 +138,31 @@ def _case_status(multimodal: dict[str, Any], text: dict[str, Any] | None, vision
 
 
 def _case_schema() -> pa.Schema:
-    strings = ("case_id", "dataset", "order", "image", "text", "question", "answer_text", "answer_vision", "status", "y_multimodal",
-               "answer_raw", "first_token_class", "y_text", "y_vision", "outcome", "other_kind")  # fmt: skip
+    strings = (
+        "case_id",
+        "dataset",
+        "order",
+        "image",
+        "text",
+        "question",
+        "answer_text",
+        "answer_vision",
+        "status",
+        "y_multimodal",
+        "answer_raw",
+        "first_token_class",
+        "y_text",
+        "y_vision",
+        "outcome",
+        "other_kind",
+    )
     fields = [pa.field(n, pa.string()) for n in strings]
-    fields += [pa.field("group", pa.int64()), pa.field("d_v", pa.int32()), pa.field("d_t", pa.int32()), pa.field("seed", pa.int64())]
+    fields += [
+        pa.field("group", pa.int64()),
+        pa.field("d_v", pa.int32()),
+        pa.field("d_t", pa.int32()),
+        pa.field("seed", pa.int64()),
+    ]
     fields += [pa.field(f"{s}_correct", pa.bool_()) for s in ("text", "vision")]
     fields += [pa.field(f"u_{s}", pa.float64()) for s in ("text", "vision")]
     return pa.schema(fields)
@@ -119,7 +178,9 @@ def cases_of_minimal(table: pa.Table, source: str) -> pa.Table:
     """
     for name in MINIMAL_COLUMNS:
         if name not in table.column_names:
-            raise InvalidArgument(f"{source} has no column '{name}'; a table of cases needs {', '.join(MINIMAL_COLUMNS)}")
+            raise InvalidArgument(
+                f"{source} has no column '{name}'; a table of cases needs {', '.join(MINIMAL_COLUMNS)}"
+            )
     n = table.num_rows
     if n == 0:
         raise InvalidArgument(f"{source} has no rows; give at least one case")
@@ -128,12 +189,16 @@ def cases_of_minimal(table: pa.Table, source: str) -> pa.Table:
         values = table[name].to_pylist()
         for row, value in enumerate(values):
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not np.isfinite(value) or value < 0:
-                raise InvalidArgument(f"{source}, row {row}, column '{name}': {value!r} is no finite number of at least 0 (nats)")
+                raise InvalidArgument(
+                    f"{source}, row {row}, column '{name}': {value!r} is no finite number of at least 0 (nats)"
+                )
         columns[target] = pa.array(values, pa.float64())
     outcomes = table["outcome"].to_pylist()
     for row, outcome in enumerate(outcomes):
         if outcome not in OUTCOMES:
-            raise InvalidArgument(f"{source}, row {row}, column 'outcome': {outcome!r} is none of {', '.join(OUTCOMES)}")
+            raise InvalidArgument(
+                f"{source}, row {row}, column 'outcome': {outcome!r} is none of {', '.join(OUTCOMES)}"
+            )
     columns["outcome"] = pa.array(outcomes, pa.string())
     columns["status"] = pa.repeat(pa.scalar("ok"), n)
     schema = _case_schema()
@@ -144,12 +209,16 @@ def cases_of_minimal(table: pa.Table, source: str) -> pa.Table:
             try:
                 columns[field.name] = table[field.name].cast(field.type)
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-                raise InvalidArgument(f"{source}, column '{field.name}' is not of type {field.type}; convert it") from None
+                raise InvalidArgument(
+                    f"{source}, column '{field.name}' is not of type {field.type}; convert it"
+                ) from None
         else:
             columns[field.name] = pa.nulls(n, field.type)
     if columns["group"].null_count:  # without groups each case stands alone
         if columns["group"].null_count < n:
-            raise InvalidArgument(f"{source}, column 'group' is empty in some rows; fill it in all rows or leave it out")
+            raise InvalidArgument(
+                f"{source}, column 'group' is empty in some rows; fill it in all rows or leave it out"
+            )
         columns["group"] = pa.nulls(n, pa.int64())
     return pa.table(columns).select(schema.names).cast(schema)
 
@@ -170,8 +239,11 @@ def included_cases(cases: pa.Table, keep: str) -> npt.NDArray[np.bool_]:
     ok = np.array([s == "ok" for s in cases["status"].to_pylist()], dtype=bool)
     conflict = np.array([o in ("text", "vision", "other") for o in cases["outcome"].to_pylist()], dtype=bool)
     if keep == "all":
-        return ok & conflict
+        return np.asarray(ok & conflict, dtype=bool)
     both = np.array(
-        [t is not False and v is not False for t, v in zip(cases["text_correct"].to_pylist(), cases["vision_correct"].to_pylist(), strict=True)]
+        [
+            t is not False and v is not False
+            for t, v in zip(cases["text_correct"].to_pylist(), cases["vision_correct"].to_pylist(), strict=True)
+        ]
     )
-    return ok & conflict & both
+    return np.asarray(ok & conflict & both, dtype=bool)

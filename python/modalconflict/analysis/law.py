@@ -21,9 +21,14 @@ CROSSING = ("crossing", "one_sided", "unbounded")
 
 
 def law_summary(
-    delta: Floats, total: Floats, outcome: npt.NDArray[np.str_], used: npt.NDArray[np.bool_], groups: npt.NDArray[np.int64],
-    other_kind: npt.NDArray[np.str_], options: AnalysisOptions,
-) -> dict[str, Any]:  # fmt: skip
+    delta: Floats,
+    total: Floats,
+    outcome: npt.NDArray[np.str_],
+    used: npt.NDArray[np.bool_],
+    groups: npt.NDArray[np.int64],
+    other_kind: npt.NDArray[np.str_],
+    options: AnalysisOptions,
+) -> dict[str, Any]:
     """Rates, balance points, curves and bins of one model.
 
     Parameters
@@ -45,8 +50,20 @@ def law_summary(
     text, vision, other = (used & (outcome == o) for o in ("text", "vision", "other"))
     decided = text | vision
     names = ("estimate", "low", "high")
-    tfr = dict(zip(names, ratio_interval(text[used] * 1.0, decided[used] * 1.0, groups[used], level, replicates, seed), strict=True))
-    rate = dict(zip(names, ratio_interval(other[used] * 1.0, np.ones(used.sum()), groups[used], level, replicates, seed), strict=True))
+    tfr = dict(
+        zip(
+            names,
+            ratio_interval(text[used] * 1.0, decided[used] * 1.0, groups[used], level, replicates, seed),
+            strict=True,
+        )
+    )
+    rate = dict(
+        zip(
+            names,
+            ratio_interval(other[used] * 1.0, np.ones(used.sum()), groups[used], level, replicates, seed),
+            strict=True,
+        )
+    )
     x, y, g = delta[decided], text[decided].astype(np.float64), groups[decided]
     median = float(np.median(total[used]))
     halves = {"low": decided & (total <= median), "high": decided & (total > median)}
@@ -67,7 +84,9 @@ def law_summary(
         "curve": fitted_curve(x, y, g, options),
         "median_split": {
             "total_median": median,
-            "halves": {k: half_summary(delta[m], text[m].astype(np.float64), groups[m], options) for k, m in halves.items()},
+            "halves": {
+                k: half_summary(delta[m], text[m].astype(np.float64), groups[m], options) for k, m in halves.items()
+            },
         },
         "edges": edges.tolist(),
         "bin_rows": rows,
@@ -77,24 +96,30 @@ def law_summary(
 def bin_edges(width: float) -> Floats:
     """Edges of equal bins over [−2, 2]; the last is narrower where the width does not divide 4."""
     count = math.ceil(4 / width - 1e-9)
-    return np.minimum(-2 + width * np.arange(count + 1), 2.0)
+    return np.asarray(np.minimum(-2 + width * np.arange(count + 1), 2.0), dtype=np.float64)
 
 
 def bin_rows(x: Floats, y: Floats, edges: Floats, level: float, half: str) -> list[dict[str, Any]]:
     """One row a bin of ΔU_rel: cases, share that followed the text, its Wilson interval, mean ΔU_rel."""
     index, bins = bin_index(x, edges), len(edges) - 1
     n = np.bincount(index, minlength=bins).astype(np.float64)
-    k = np.bincount(index, weights=y, minlength=bins)
+    k = np.bincount(index, weights=y, minlength=bins).astype(np.float64)
     sums = np.bincount(index, weights=x, minlength=bins)
     low, high = wilson_interval(k, n, level)
     return [
         {
-            "half": half, "low_edge": float(edges[i]), "high_edge": float(edges[i + 1]), "n": int(n[i]), "text": int(k[i]),
-            "mean_delta": _number(sums[i] / n[i] if n[i] else np.nan), "tfr": _number(k[i] / n[i] if n[i] else np.nan),
-            "tfr_low": _number(low[i]), "tfr_high": _number(high[i]),
+            "half": half,
+            "low_edge": float(edges[i]),
+            "high_edge": float(edges[i + 1]),
+            "n": int(n[i]),
+            "text": int(k[i]),
+            "mean_delta": _number(sums[i] / n[i] if n[i] else np.nan),
+            "tfr": _number(k[i] / n[i] if n[i] else np.nan),
+            "tfr_low": _number(low[i]),
+            "tfr_high": _number(high[i]),
         }
         for i in range(bins)
-    ]  # fmt: skip
+    ]
 
 
 def _number(value: float) -> float | None:
@@ -108,16 +133,32 @@ def balance_points(x: Floats, y: Floats, groups: npt.NDArray[np.int64], options:
     return {"headline": headline, "cir": cir, "disagree": disagree(headline, cir)}
 
 
-def one_balance_point(x: Floats, y: Floats, groups: npt.NDArray[np.int64], method: str, options: AnalysisOptions) -> dict[str, Any]:
+def one_balance_point(
+    x: Floats, y: Floats, groups: npt.NDArray[np.int64], method: str, options: AnalysisOptions
+) -> dict[str, Any]:
     """A balance point as a dictionary; status "too_few_cases" where there is nothing to fit."""
     from modalconflict import balance_point
 
     if len(x) < 2 or len(np.unique(x)) < 2:
-        return {"status": "too_few_cases", "estimate": None, "low": None, "high": None, "method": method, "n": len(x), "flags": []}
+        return {
+            "status": "too_few_cases",
+            "estimate": None,
+            "low": None,
+            "high": None,
+            "method": method,
+            "n": len(x),
+            "flags": [],
+        }
     several = len(np.unique(groups)) > 1
     extra = {"replicates": options.replicates} if method == "logistic" else {}
     point = balance_point(
-        x, y, groups=groups if several else None, method=method, level=options.level, random_state=options.random_state, **extra
+        x,
+        y,
+        groups=groups if several else None,
+        method=method,
+        level=options.level,
+        random_state=options.random_state,
+        **extra,
     )
     return {
         "status": str(point.status),
@@ -138,7 +179,10 @@ def disagree(a: dict[str, Any], b: dict[str, Any]) -> bool:
         return True
     if a["status"] not in CROSSING:
         return bool(a["status"] != b["status"])
-    ends = [(p["low"] if p["low"] is not None else -math.inf, p["high"] if p["high"] is not None else math.inf) for p in (a, b)]
+    ends = [
+        (p["low"] if p["low"] is not None else -math.inf, p["high"] if p["high"] is not None else math.inf)
+        for p in (a, b)
+    ]
     return ends[0][1] < ends[1][0] or ends[1][1] < ends[0][0]
 
 
@@ -159,7 +203,9 @@ def half_summary(x: Floats, y: Floats, groups: npt.NDArray[np.int64], options: A
     }
 
 
-def fitted_curve(x: Floats, y: Floats, groups: npt.NDArray[np.int64], options: AnalysisOptions) -> dict[str, Any] | None:
+def fitted_curve(
+    x: Floats, y: Floats, groups: npt.NDArray[np.int64], options: AnalysisOptions
+) -> dict[str, Any] | None:
     """The logistic curve with a band (groups resampled) and the centred isotonic curve over [−2, 2]; None if there is nothing to fit."""
     from modalconflict import centered_isotonic_fit, logistic_fit
 

@@ -86,14 +86,23 @@ def regions(delta: Floats, balance: float | None) -> Regions:
     """Ambiguous and clear cases, or without a crossing the lowest and highest tertile of |ΔU_rel|."""
     if balance is not None:
         near = np.abs(delta - balance) <= AMBIGUOUS_HALF_WIDTH
-        return Regions("balance_point", ("ambiguous", "clear"), near, ~near, (AMBIGUOUS_HALF_WIDTH, AMBIGUOUS_HALF_WIDTH))
+        return Regions(
+            "balance_point", ("ambiguous", "clear"), near, ~near, (AMBIGUOUS_HALF_WIDTH, AMBIGUOUS_HALF_WIDTH)
+        )
     low, high = (float(q) for q in np.quantile(np.abs(delta), [1 / 3, 2 / 3])) if len(delta) else (np.nan, np.nan)
     size = np.abs(delta)
-    return Regions("tertiles", ("lowest third", "highest third"), size <= low, (size >= high) & (size > low), (low, high))
+    return Regions(
+        "tertiles", ("lowest third", "highest third"), size <= low, (size >= high) & (size > low), (low, high)
+    )
 
 
 def oscillation_summary(
-    switches: npt.NDArray[np.int64], where: Regions, groups: npt.NDArray[np.int64], level: float, replicates: int, seed: int
+    switches: npt.NDArray[np.int64],
+    where: Regions,
+    groups: npt.NDArray[np.int64],
+    level: float,
+    replicates: int,
+    seed: int,
 ) -> dict[str, Any]:
     """Mean oscillations a case in each region with intervals over groups, by third, and their difference."""
     total = switches.sum(axis=1).astype(np.float64)
@@ -103,7 +112,14 @@ def oscillation_summary(
         mean, low, high = ratio_interval(total * ones, ones, groups, level, replicates, seed)
         thirds = [float(switches[mask, i].mean()) if mask.any() else float("nan") for i in range(3)]
         out["regions"].append(
-            {"name": name, "n": int(mask.sum()), "mean": mean, "low": low, "high": high, "thirds": dict(zip(THIRDS, thirds, strict=True))}
+            {
+                "name": name,
+                "n": int(mask.sum()),
+                "mean": mean,
+                "low": low,
+                "high": high,
+                "thirds": dict(zip(THIRDS, thirds, strict=True)),
+            }
         )
     used = where.first | where.second
     difference = mean_difference_interval(total[used], where.first[used], groups[used], level, replicates, seed)

@@ -27,7 +27,12 @@ def versions() -> dict[str, str]:
     """Versions of what computed the numbers."""
     from modalconflict import __version__
 
-    return {"modalconflict": __version__, "numpy": np.__version__, "pyarrow": pa.__version__, "python": platform.python_version()}
+    return {
+        "modalconflict": __version__,
+        "numpy": np.__version__,
+        "pyarrow": pa.__version__,
+        "python": platform.python_version(),
+    }
 
 
 def finite(value: Any) -> Any:
@@ -77,7 +82,8 @@ class ModelAnalysis:
 
     def __repr__(self) -> str:
         point = self.summary["balance_point"]["headline"]
-        return f"ModelAnalysis({self.name!r}, n={self.summary['counts']['used']}, TFR {self.summary['tfr']['estimate']:.3f}, balance point {describe_point(point)})"
+        used, rate = self.summary["counts"]["used"], signed(self.summary["tfr"]["estimate"], 3)
+        return f"ModelAnalysis({self.name!r}, n={used}, TFR {rate}, balance point {describe_point(point)})"
 
 
 def describe_point(point: dict[str, Any]) -> str:
@@ -171,7 +177,9 @@ class Analysis:
                 if model.layers is not None:
                     pq.write_table(_layer_table(model.layers), folder / "layers.parquet")
         except OSError as error:
-            raise IoError(f"cannot write {out}: {error.strerror or error}; free space or choose another folder") from error
+            raise IoError(
+                f"cannot write {out}: {error.strerror or error}; free space or choose another folder"
+            ) from error
         write_json(out / SUMMARY, self.to_dict())
         return out / SUMMARY
 
@@ -201,10 +209,16 @@ def load_analysis(path: str | Path) -> Analysis:
     try:
         summary = json.loads((path / SUMMARY).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise IoError(f"{path} holds no analysis ({SUMMARY} is missing); name a folder that 'modalconflict analyze' wrote") from None
+        raise IoError(
+            f"{path} holds no analysis ({SUMMARY} is missing); name a folder that 'modalconflict analyze' wrote"
+        ) from None
     except (OSError, ValueError) as error:
         raise IoError(f"{path / SUMMARY} is unreadable ({error}); run the analysis again") from error
-    if not isinstance(summary, dict) or summary.get("format") != FORMAT or summary.get("format_version") != FORMAT_VERSION:
+    if (
+        not isinstance(summary, dict)
+        or summary.get("format") != FORMAT
+        or summary.get("format_version") != FORMAT_VERSION
+    ):
         raise IoError(f"{path / SUMMARY} is no analysis of format version {FORMAT_VERSION}; run the analysis again")
     models = []
     for number, content in enumerate(summary["models"]):
@@ -216,7 +230,11 @@ def load_analysis(path: str | Path) -> Analysis:
                 table = pq.read_table(folder / "layers.parquet")
                 edges = np.append(table["low_edge"].to_numpy(), table["high_edge"].to_numpy()[-1])
                 values = table["difference"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-                layers = {"edges": edges, "difference": values.reshape(table.num_rows, -1), "counts": table["n"].to_numpy()}
+                layers = {
+                    "edges": edges,
+                    "difference": values.reshape(table.num_rows, -1),
+                    "counts": table["n"].to_numpy(),
+                }
             models.append(ModelAnalysis(content, pq.read_table(folder / "cases.parquet"), tables, layers))
         except (OSError, pa.ArrowInvalid) as error:
             raise IoError(f"{folder} is incomplete ({str(error).splitlines()[0]}); run the analysis again") from error

@@ -49,7 +49,9 @@ def _ranks(x: Floats) -> Floats:
     return np.asarray((last - (counts - 1) / 2)[inverse], dtype=np.float64)
 
 
-def group_bootstrap_weights(groups: npt.NDArray[np.int64], replicates: int, seed: int) -> tuple[npt.NDArray[np.int64], Floats]:
+def group_bootstrap_weights(
+    groups: npt.NDArray[np.int64], replicates: int, seed: int
+) -> tuple[npt.NDArray[np.int64], Floats]:
     """Group index of each observation, and how often each replicate drew each group: shape (replicates, G)."""
     _, index = np.unique(groups, return_inverse=True)
     count = int(index.max()) + 1
@@ -92,7 +94,12 @@ def ratio_interval(
 
 
 def mean_difference_interval(
-    values: Floats, first: npt.NDArray[np.bool_], groups: npt.NDArray[np.int64], level: float, replicates: int, seed: int
+    values: Floats,
+    first: npt.NDArray[np.bool_],
+    groups: npt.NDArray[np.int64],
+    level: float,
+    replicates: int,
+    seed: int,
 ) -> tuple[float, float, float]:
     """Mean over `first` minus mean over the rest, with a percentile interval that resamples whole groups."""
     if first.all() or not first.any():

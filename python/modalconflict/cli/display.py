@@ -19,7 +19,14 @@ def console(stderr: bool = False) -> Console:
 def bar(title: str, unit: str) -> Iterator[Callable[[int, int | None], None]]:
     """A progress bar on stderr; call what it yields with (done, total)."""
     screen = console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(unit), TextColumn("{task.fields[rate]}"), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=screen, disable=not screen.is_terminal, transient=True) as progress:
         task = progress.add_task(title, total=None, rate="")
 
@@ -37,7 +44,9 @@ def stages(title: str) -> Iterator[Callable[[str, int, int], None]]:
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=screen, disable=not screen.is_terminal, transient=True) as progress:
         task = progress.add_task(title, total=None)
-        yield lambda stage, done, total: progress.update(task, description=f"{title}: {stage}", completed=done, total=total)
+        yield lambda stage, done, total: progress.update(
+            task, description=f"{title}: {stage}", completed=done, total=total
+        )
 
 
 def headline_table(analysis: Any) -> Any:
@@ -68,10 +77,18 @@ def headline_table(analysis: Any) -> Any:
         for side, name in (("text", "right from text alone"), ("vision", "right from image alone")):
             tiers = [r for r in s.get("tiers") or [] if r["side"] == side and r["accuracy"] is not None]
             if tiers:
-                cells[name] = "  ".join(f"{r['tier']}: {percent(r['accuracy'])}" for r in tiers)
+                overall = sum(r["accuracy"] * r["n"] for r in tiers) / sum(r["n"] for r in tiers)
+                ends = [tiers[0], tiers[-1]] if len(tiers) > 1 else tiers
+                cells[name] = (
+                    f"{percent(overall, 1)} ("
+                    + ", ".join(f"tier {r['tier']}: {percent(r['accuracy'])}" for r in ends)
+                    + ")"
+                )
         if s.get("oscillations"):
             for region in s["oscillations"]["regions"]:
-                cells[f"oscillations, {region['name']}"] = f"{signed(region['mean'])} [{signed(region['low'])}, {signed(region['high'])}]"
+                cells[f"oscillations, {region['name']}"] = (
+                    f"{signed(region['mean'])} [{signed(region['low'])}, {signed(region['high'])}]"
+                )
         for name, cell in cells.items():
             rows.setdefault(name, []).append(cell)
     for name, values in rows.items():

@@ -28,7 +28,9 @@ class Dtype(str, Enum):
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for everything the demo makes; a second call goes on where it stopped.")] = Path("demo-study"),
+    out: Annotated[
+        Path, typer.Option(help="Folder for everything the demo makes; a second call goes on where it stopped.")
+    ] = Path("demo-study"),
     groups: Annotated[int, typer.Option(min=1, help="Groups of the dataset: 59 runs each.")] = 24,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the dataset.")] = 0,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads; all cores by default.")] = None,
@@ -58,7 +60,9 @@ def demo(
         result = run_demo(out, groups=groups, seed=seed, threads=threads, steps=steps)
     screen.print(headline_table(result.analysis))
     if result.study.new_runs:
-        typer.echo(f"{result.study.new_runs} runs in {result.study.seconds:.1f} s, {result.seconds_per_case:.2f} s a case.")
+        typer.echo(
+            f"{result.study.new_runs} runs in {result.study.seconds:.1f} s, {result.seconds_per_case:.2f} s a case."
+        )
     typer.echo(f"The report is {result.report}")
 
 
@@ -78,7 +82,9 @@ def generate(
 
     makers: dict[Kind, Any] = {Kind.color: datasets.color_recognition}
     with bar("pictures", "groups") as advance:
-        made = makers[kind](groups=groups, seed=seed, out=out, threads=threads, progress=lambda done: advance(done, groups))
+        made = makers[kind](
+            groups=groups, seed=seed, out=out, threads=threads, progress=lambda done: advance(done, groups)
+        )
     typer.echo(f"{len(made)} cases in {out}")
 
 

@@ -85,7 +85,9 @@ def run(
             progress=lambda p: advance(p.groups_done, p.groups),
         )
     failed = f", {result.failed} failed (see the column 'status')" if result.failed else ""
-    typer.echo(f"{result.runs} runs of {result.groups} groups in {out}{failed}; this call: {result.new_runs} runs in {result.seconds:.1f} s")
+    typer.echo(
+        f"{result.runs} runs of {result.groups} groups in {out}{failed}; this call: {result.new_runs} runs in {result.seconds:.1f} s"
+    )
 
 
 @app.command()
@@ -94,7 +96,9 @@ def analyze(
     out: Annotated[Path, typer.Option(help="Folder for summary.json and the tables.")],
     uncertainty: Annotated[str, typer.Option(help="Column of the uncertainty index.")] = "entropy",
     level: Annotated[float, typer.Option(help="Coverage of the intervals.")] = 0.95,
-    cases: Annotated[Cases, typer.Option(help="Cases whose two unimodal answers are both correct, or all conflicts.")] = Cases.both_correct,
+    cases: Annotated[
+        Cases, typer.Option(help="Cases whose two unimodal answers are both correct, or all conflicts.")
+    ] = Cases.both_correct,
     bin_width: Annotated[float, typer.Option(help="Width of the bins of the relative uncertainty.")] = 0.25,
     replicates: Annotated[int, typer.Option(help="Bootstrap replicates.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
@@ -108,7 +112,14 @@ def analyze(
     from modalconflict.analysis import analyze as analyze_records
 
     result = analyze_records(
-        records, uncertainty=uncertainty, level=level, cases=cases.value, bin_width=bin_width, replicates=replicates, random_state=seed, out=out
+        records,
+        uncertainty=uncertainty,
+        level=level,
+        cases=cases.value,
+        bin_width=bin_width,
+        replicates=replicates,
+        random_state=seed,
+        out=out,
     )
     console().print(headline_table(result))
     typer.echo(f"{out / 'summary.json'}")

@@ -6,8 +6,8 @@ text, blue for the image.
 
 from __future__ import annotations
 
-from modalconflict.plots.layers import layer_curves, layer_heatmap, oscillations
 from modalconflict.plots.law import law, median_split
+from modalconflict.plots.layers import layer_curves, layer_heatmap, oscillations
 from modalconflict.plots.style import IMAGE, NEUTRAL, OTHER, TEXT, rc
 from modalconflict.plots.tiers import accuracy_by_tier, entropy_by_tier
 

@@ -20,9 +20,10 @@ def _diverging() -> Any:
     """Blue (image) – light grey – vermilion (text)."""
     from matplotlib.colors import LinearSegmentedColormap
 
-    cmap = LinearSegmentedColormap.from_list("modalconflict", ["#00456b", IMAGE, "#9ecae1", "#f3f4f6", "#f5b98a", TEXT, "#8a3d00"])
-    cmap.set_bad("#ffffff")
-    return cmap
+    cmap = LinearSegmentedColormap.from_list(
+        "modalconflict", ["#00456b", IMAGE, "#9ecae1", "#f3f4f6", "#f5b98a", TEXT, "#8a3d00"]
+    )
+    return cmap.with_extremes(bad="#ffffff")
 
 
 def layer_heatmap(model: ModelAnalysis, uncertainty: str = "entropy", ax: Axes | None = None) -> Axes:
@@ -46,12 +47,27 @@ def layer_heatmap(model: ModelAnalysis, uncertainty: str = "entropy", ax: Axes |
     edges, values = np.asarray(layers["edges"]), np.asarray(layers["difference"])[:, 1:].T
     known = np.abs(values[np.isfinite(values)])
     limit = float(np.quantile(known, 0.99)) if known.size else 1.0
-    mesh = ax.pcolormesh(edges, np.arange(values.shape[0] + 1) + 0.5, np.ma.masked_invalid(values), cmap=_diverging(), vmin=-limit or -1, vmax=limit or 1)
+    mesh = ax.pcolormesh(
+        edges,
+        np.arange(values.shape[0] + 1) + 0.5,
+        np.ma.masked_invalid(values),
+        cmap=_diverging(),
+        vmin=-limit or -1,
+        vmax=limit or 1,
+    )
     mesh.set_rasterized(True)
     point = model.summary["balance_point"]["headline"]
     if point["estimate"] is not None:
         ax.axvline(point["estimate"], color="#111827", lw=1.1, ls=(0, (4, 2)))
-        ax.text(point["estimate"], values.shape[0] + 0.7, "balance point", ha="center", va="bottom", fontsize=8, color="#111827")
+        ax.text(
+            point["estimate"],
+            values.shape[0] + 0.7,
+            "balance point",
+            ha="center",
+            va="bottom",
+            fontsize=8,
+            color="#111827",
+        )
     bar = ax.figure.colorbar(mesh, ax=ax, pad=0.02, fraction=0.05, extend="both")
     bar.set_label("logit of text's answer − image's answer", fontsize=9)
     bar.outline.set_visible(False)
@@ -72,9 +88,24 @@ def oscillations(model: ModelAnalysis, ax: Axes | None = None) -> Axes:
             ax.bar(i, value, bottom=bottom, width=0.5, color=shade, lw=0, label=f"{third} layers" if i == 0 else None)
             bottom += value
         if region["mean"] is not None:
-            ax.errorbar(i, region["mean"], yerr=[[max(region["mean"] - region["low"], 0)], [max(region["high"] - region["mean"], 0)]],
-                        color="#111827", capsize=4, lw=1.2)  # fmt: skip
-            ax.text(i, region["high"], f"{region['mean']:.2f}", ha="center", va="bottom", fontsize=10, fontweight="bold", color="#111827")
+            ax.errorbar(
+                i,
+                region["mean"],
+                yerr=[[max(region["mean"] - region["low"], 0)], [max(region["high"] - region["mean"], 0)]],
+                color="#111827",
+                capsize=4,
+                lw=1.2,
+            )
+            ax.text(
+                i,
+                region["high"],
+                f"{region['mean']:.2f}",
+                ha="center",
+                va="bottom",
+                fontsize=10,
+                fontweight="bold",
+                color="#111827",
+            )
     tops = [r["high"] for r in regions if r["high"] is not None]
     ax.set_xticks(range(len(regions)), [f"{r['name']}\n(n = {r['n']})" for r in regions])
     ax.set(xlim=(-0.6, len(regions) - 0.4), ylim=(0, 1.28 * max([*tops, 0.01])), ylabel="oscillations a case")

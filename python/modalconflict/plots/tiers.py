@@ -23,7 +23,9 @@ def _rows(model: ModelAnalysis, side: str) -> list[dict[str, float]]:
     return [r for r in tiers if r["side"] == side and r["n"] > 0]
 
 
-def entropy_by_tier(model: ModelAnalysis, side: str = "vision", uncertainty: str = "entropy", ax: Axes | None = None) -> Axes:
+def entropy_by_tier(
+    model: ModelAnalysis, side: str = "vision", uncertainty: str = "entropy", ax: Axes | None = None
+) -> Axes:
     """Uncertainty of the unimodal runs by tier: mean, median and quartiles.
 
     Parameters
@@ -63,7 +65,9 @@ def accuracy_by_tier(model: ModelAnalysis, side: str = "vision", ax: Axes | None
     color, label = _SIDES[side]
     tiers = np.arange(len(rows))
     y = np.array([r["accuracy"] for r in rows])
-    errors = np.abs([[r["accuracy"] - r["accuracy_low"] for r in rows], [r["accuracy_high"] - r["accuracy"] for r in rows]])
+    errors = np.abs(
+        [[r["accuracy"] - r["accuracy_low"] for r in rows], [r["accuracy_high"] - r["accuracy"] for r in rows]]
+    )
     ax.errorbar(tiers, y, yerr=errors, fmt="o-", color=color, ecolor="#9ca3af", ms=5, lw=1.4, mec="white", mew=0.8)
     ax.set_xticks(tiers, [str(r["tier"]) for r in rows])
     ax.set(xlabel=label, ylabel="correct alone", xlim=(-0.6, len(rows) - 0.4), ylim=(-0.03, 1.03))

@@ -34,7 +34,9 @@ def study_information(study: Path) -> dict[str, Any]:
     try:
         information = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise IoError(f"{study} holds no study ({STUDY} is missing); name the folder that 'modalconflict run' wrote") from None
+        raise IoError(
+            f"{study} holds no study ({STUDY} is missing); name the folder that 'modalconflict run' wrote"
+        ) from None
     except (OSError, ValueError) as error:
         raise IoError(f"{path} is unreadable ({error}); restore it or run the study anew") from error
     if not isinstance(information, dict) or information.get("format") != "modalconflict-study":
@@ -55,7 +57,9 @@ def read_table(path: Path) -> pa.Table:
     if not path.exists():
         raise IoError(f"{path} does not exist; name a study folder, a .parquet or a .csv file")
     if path.suffix not in (".parquet", ".csv"):
-        raise InvalidArgument(f"{path} is neither a study folder nor a .parquet or .csv file; convert it to one of these")
+        raise InvalidArgument(
+            f"{path} is neither a study folder nor a .parquet or .csv file; convert it to one of these"
+        )
     try:
         return pq.read_table(path) if path.suffix == ".parquet" else pa.csv.read_csv(path)
     except (pa.ArrowInvalid, OSError) as error:

@@ -113,7 +113,9 @@ def _check_conditions(table: pa.Table, source: str) -> None:
         if column in table.column_names:
             row = _first(pc.and_(pc.is_null(table[column]), pc.not_equal(condition, absent)))
             if row is not None:
-                _refuse(source, row, column, f"is missing in a {condition[row].as_py()} run; give the tier as an integer")
+                _refuse(
+                    source, row, column, f"is missing in a {condition[row].as_py()} run; give the tier as an integer"
+                )
 
 
 def validate_records(table: pa.Table, source: str = "records") -> pa.Table:
@@ -193,7 +195,12 @@ def _check_indices(table: pa.Table, indices: list[str], source: str) -> None:
         finite = pc.fill_null(pc.is_finite(values), False)
         row = _first(pc.and_(ok, pc.invert(finite)))
         if row is not None:
-            _refuse(source, row, name, f"{values[row].as_py()} is no finite number; a run that failed needs a status other than 'ok'")
+            _refuse(
+                source,
+                row,
+                name,
+                f"{values[row].as_py()} is no finite number; a run that failed needs a status other than 'ok'",
+            )
         # `energy` is the one documented index that may be negative
         row = None if name == "energy" else _first(pc.and_(ok, pc.less(values, 0.0)))
         if row is not None:
@@ -208,4 +215,9 @@ def _check_unique(table: pa.Table, source: str) -> None:
         return
     twice = {k: counted[k][row].as_py() for k in keys}
     match = [i for i, r in enumerate(table.select(keys).to_pylist()) if r == twice]
-    _refuse(source, match[1], "case_id", f"'{table['case_id'][match[1]].as_py()}' repeats the run of row {match[0]}; keep one of them")
+    _refuse(
+        source,
+        match[1],
+        "case_id",
+        f"'{table['case_id'][match[1]].as_py()}' repeats the run of row {match[0]}; keep one of them",
+    )

@@ -69,12 +69,18 @@ def read_journal(study: Path) -> dict[int, JournalEntry]:
         except (ValueError, TypeError) as error:
             if number == len(lines) - 1:
                 break
-            raise IoError(f"{path}, line {number + 1} is not a journal entry; restore the file or run the study anew") from error
+            raise IoError(
+                f"{path}, line {number + 1} is not a journal entry; restore the file or run the study anew"
+            ) from error
         part = study / entry.part
         if not part.is_file():
-            raise IoError(f"{part} is missing though {path} lists it; remove line {number + 1} of the journal to run that group again")
+            raise IoError(
+                f"{part} is missing though {path} lists it; remove line {number + 1} of the journal to run that group again"
+            )
         if file_sha256(part) != entry.sha256:
-            raise IoError(f"{part} was altered after it was written; remove line {number + 1} of {path} to run that group again")
+            raise IoError(
+                f"{part} was altered after it was written; remove line {number + 1} of {path} to run that group again"
+            )
         entries[entry.group] = entry
     return entries
 
@@ -130,7 +136,9 @@ class RecordWriter:
                 journal.flush()
                 os.fsync(journal.fileno())
         except OSError as error:
-            raise IoError(f"cannot write {target}: {error.strerror or error}; free space or choose another folder") from error
+            raise IoError(
+                f"cannot write {target}: {error.strerror or error}; free space or choose another folder"
+            ) from error
         self.finished[group] = entry
         return entry
 

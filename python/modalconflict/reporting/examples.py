@@ -35,7 +35,11 @@ def choose(model: ModelAnalysis) -> list[tuple[str, int]]:
     add("The image is easy, and it wins", outcome == "vision", -delta)
     if "oscillations" in cases.column_names:
         near = np.abs(delta - centre) <= 0.5
-        add("Hard to decide: the layers waver", near & (outcome != "other"), -cases["oscillations"].to_numpy().astype(float))
+        add(
+            "Hard to decide: the layers waver",
+            near & (outcome != "other"),
+            -cases["oscillations"].to_numpy().astype(float),
+        )
     add("Against the rule: the text wins where the image usually does", (outcome == "text") & (delta > centre), -delta)
     add("Against the rule: the image wins where the text usually does", (outcome == "vision") & (delta < centre), delta)
     add("Neither", outcome == "other", np.abs(delta - centre))

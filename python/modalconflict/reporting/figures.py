@@ -24,7 +24,8 @@ def draw(plot: Callable[[Any], Any], width: float, height: float) -> str:
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context(rc()):
+    settings: Any = rc()
+    with matplotlib.rc_context(settings):
         figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasSVG(figure)
         plot(figure.add_subplot())
@@ -38,8 +39,8 @@ def picture(path: Any, largest: int = 480) -> str | None:
     from PIL import Image
 
     try:
-        with Image.open(path) as image:
-            image = image.convert("RGB")
+        with Image.open(path) as opened:
+            image = opened.convert("RGB")
             image.thumbnail((largest, largest))
             buffer = io.BytesIO()
             image.save(buffer, format="PNG", optimize=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,20 +56,26 @@ def report(sources: Source | Sequence[Source], out: str | Path = "report.html", 
     analyses = [_load(item) for item in items]
     indices = sorted({a.options["uncertainty"] for a in analyses})
     if len(indices) > 1:
-        raise InvalidArgument(f"the analyses use different uncertainties ({', '.join(indices)}); analyse all with the same one")
+        raise InvalidArgument(
+            f"the analyses use different uncertainties ({', '.join(indices)}); analyse all with the same one"
+        )
     options = analyses[0].options
     models = [(m, a) for a in analyses for m in a.models]
     out = Path(out)
     if out.suffix.lower() not in (".html", ".htm"):
         raise InvalidArgument(f"the report '{out}' is no .html file; name one, such as report.html")
-    page = _environment().get_template("report.html.j2").render(
-        title=title or _title([m for m, _ in models]),
-        models=[_view(m, a.options, a.versions) for m, a in models],
-        options=options,
-        symbol=symbol(options["uncertainty"]),
-        source=SOURCE,
-        version=analyses[0].versions["modalconflict"],
-        made=datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+    page = (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            title=title or _title([m for m, _ in models]),
+            models=[_view(m, a.options, a.versions) for m, a in models],
+            options=options,
+            symbol=symbol(options["uncertainty"]),
+            source=SOURCE,
+            version=analyses[0].versions["modalconflict"],
+            made=datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        )
     )
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -91,17 +98,37 @@ def _load(item: Source) -> Analysis:
 
 def _title(models: list[ModelAnalysis]) -> str:
     names = list(dict.fromkeys(m.name for m in models))
-    who = names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1] if len(names) <= 4 else f"{len(names)} models"
-    return f"When text and image disagree, which does {who} follow?" if len(names) == 1 else f"When text and image disagree: {who}"
+    who = (
+        names[0]
+        if len(names) == 1
+        else ", ".join(names[:-1]) + " and " + names[-1]
+        if len(names) <= 4
+        else f"{len(names)} models"
+    )
+    return (
+        f"When text and image disagree, which does {who} follow?"
+        if len(names) == 1
+        else f"When text and image disagree: {who}"
+    )
 
 
 def _environment() -> Any:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
-        loader=PackageLoader("modalconflict.reporting"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("modalconflict.reporting"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    environment.filters |= {"rel": _with_subscript, "signed": signed, "percent": percent, "point": describe_point, "flags": flags_in_words}
+    environment.filters |= {
+        "rel": _with_subscript,
+        "signed": signed,
+        "percent": percent,
+        "point": describe_point,
+        "flags": flags_in_words,
+    }
     return environment
 
 
@@ -109,7 +136,11 @@ def _with_subscript(text: str) -> Any:
     """Escaped text in which ΔH_rel and ΔU_rel have their subscript."""
     from markupsafe import Markup, escape
 
-    return Markup(escape(text).replace("ΔH_rel", Markup("Δ<i>H</i><sub>rel</sub>")).replace("ΔU_rel", Markup("Δ<i>U</i><sub>rel</sub>")))
+    return Markup(
+        escape(text)
+        .replace("ΔH_rel", Markup("Δ<i>H</i><sub>rel</sub>"))
+        .replace("ΔU_rel", Markup("Δ<i>U</i><sub>rel</sub>"))
+    )
 
 
 def _view(model: ModelAnalysis, options: dict[str, Any], versions: dict[str, str]) -> dict[str, Any]:
@@ -118,8 +149,12 @@ def _view(model: ModelAnalysis, options: dict[str, Any], versions: dict[str, str
     point = s["balance_point"]["headline"]
     study = s.get("study") or {}
     tiers = s.get("tiers") or []
-    judged = {side: [r for r in tiers if r["side"] == side and r["accuracy"] is not None] for side in ("vision", "text")}
-    accuracy = {k: sum(r["accuracy"] * r["n"] for r in v) / sum(r["n"] for r in v) if v else None for k, v in judged.items()}
+    judged = {
+        side: [r for r in tiers if r["side"] == side and r["accuracy"] is not None] for side in ("vision", "text")
+    }
+    accuracy = {
+        k: sum(r["accuracy"] * r["n"] for r in v) / sum(r["n"] for r in v) if v else None for k, v in judged.items()
+    }
     return {
         "s": s,
         "name": model.name,
@@ -153,7 +188,9 @@ def _scale(point: dict[str, Any]) -> dict[str, float] | None:
 def _timing(study: dict[str, Any]) -> dict[str, Any] | None:
     calls = study.get("calls") or []
     runs, seconds = sum(c["runs"] for c in calls), sum(c["seconds"] for c in calls)
-    prompt, prefix, suffix = (sum(c.get(k, 0) for c in calls) for k in ("prompt_tokens", "prefix_tokens", "suffix_tokens"))
+    prompt, prefix, suffix = (
+        sum(c.get(k, 0) for c in calls) for k in ("prompt_tokens", "prefix_tokens", "suffix_tokens")
+    )
     if not runs:
         return None
     return {
@@ -164,6 +201,10 @@ def _timing(study: dict[str, Any]) -> dict[str, Any] | None:
     }
 
 
+def _tier_figure(model: ModelAnalysis, side: str, index: str, ax: Any) -> Any:
+    return plots.entropy_by_tier(model, side, index, ax=ax)
+
+
 def _figures(model: ModelAnalysis, index: str) -> dict[str, str]:
     figures = {
         "law": draw(lambda ax: plots.law(model, index, ax=ax), 7.2, 4.3),
@@ -171,7 +212,7 @@ def _figures(model: ModelAnalysis, index: str) -> dict[str, str]:
     }
     for side in ("vision", "text"):
         if any(r["side"] == side and r["n"] for r in model.summary.get("tiers") or []):
-            figures[f"entropy_{side}"] = draw(lambda ax, side=side: plots.entropy_by_tier(model, side, index, ax=ax), 4.6, 3.3)
+            figures[f"entropy_{side}"] = draw(partial(_tier_figure, model, side, index), 4.6, 3.3)
     if model.layers is not None:
         figures["heatmap"] = draw(lambda ax: plots.layer_heatmap(model, index, ax=ax), 7.2, 4.5)
         figures["oscillations"] = draw(lambda ax: plots.oscillations(model, ax=ax), 4.6, 3.6)

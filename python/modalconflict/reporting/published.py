@@ -31,9 +31,15 @@ def comparison(summary: dict[str, Any], uncertainty: str) -> list[dict[str, str]
         means = [signed(r["mean"]) for r in oscillations["regions"]]
         ours = f"{means[0]} / {means[1]}"
     else:
-        ours = "not defined: there is no balance point" if oscillations is not None else "no lens columns in the records"
-    rows.append({"what": "oscillations a case, ambiguous / clear", "published": "1.43 / 0.71 (LLaVA-1.6-7B)", "ours": ours})
-    rows.append({"what": "oscillations, irrelevant text", "published": "0.35 (LLaVA-1.5-7B)", "ours": "the control was not run"})
+        ours = (
+            "not defined: there is no balance point" if oscillations is not None else "no lens columns in the records"
+        )
+    rows.append(
+        {"what": "oscillations a case, ambiguous / clear", "published": "1.43 / 0.71 (LLaVA-1.6-7B)", "ours": ours}
+    )
+    rows.append(
+        {"what": "oscillations, irrelevant text", "published": "0.35 (LLaVA-1.5-7B)", "ours": "the control was not run"}
+    )
     tiers = [r for r in summary.get("tiers") or [] if r["side"] == "vision" and r["mean"] is not None]
     if tiers and uncertainty == "entropy":
         rows.append(

@@ -74,12 +74,17 @@ def paragraph(summary: dict[str, Any], options: dict[str, Any]) -> list[str]:
 
 def _rates(summary: dict[str, Any], options: dict[str, Any]) -> list[str]:
     counts, tfr, other = summary["counts"], summary["tfr"], summary["other"]
-    which = "whose two unimodal answers are both right" if options["cases"] == "both_correct" else "whose two unimodal answers differ"
+    which = (
+        "whose two unimodal answers are both right"
+        if options["cases"] == "both_correct"
+        else "whose two unimodal answers differ"
+    )
     level = percent(options["level"])
     if tfr["estimate"] is None:
         return [f"On {counts['used']} conflicts {which}, no answer followed either the text or the image."]
     first = (
-        f"On {counts['used']:,} conflicts {which}, {summary['name']} followed the text in {percent(tfr['estimate'])} of the cases it decided "
+        f"On {counts['used']:,} conflicts {which}, {summary['name']} followed the text "
+        f"in {percent(tfr['estimate'])} of the cases it decided "
         f"({level} interval {percent(tfr['low'])} to {percent(tfr['high'])}) and the image in {percent(summary['vfr']['estimate'])}."
     )
     kinds = {k: n for k, n in other["kinds"].items() if n}
@@ -93,15 +98,21 @@ def _law(summary: dict[str, Any], options: dict[str, Any]) -> list[str]:
     if rho is None:
         return [f"Whether {name} decides cannot be told: all decided cases went one way or share one value."]
     if rho <= -0.1:
-        out = [f"The harder the text is against the image, the less it is followed: the rank correlation with {name} is {signed(rho)}."]
+        out = [
+            f"The harder the text is against the image, the less it is followed: the rank correlation with {name} is {signed(rho)}."
+        ]
     elif rho >= 0.1:
-        out = [f"Against the law, harder texts are followed more here: the rank correlation with {name} is {signed(rho)}."]
+        out = [
+            f"Against the law, harder texts are followed more here: the rank correlation with {name} is {signed(rho)}."
+        ]
     else:
         out = [f"{name} says little about which side is followed: the rank correlation is {signed(rho)}."]
     piled = summary.get("piled_up")
     if piled is not None and max(piled.values()) >= 0.25:
         end, share = max(piled.items(), key=lambda item: item[1])
-        out.append(f"{percent(share)} of the cases lie within 0.1 of {'−2' if end == 'low' else '2'}, where the axis saturates.")
+        out.append(
+            f"{percent(share)} of the cases lie within 0.1 of {'−2' if end == 'low' else '2'}, where the axis saturates."
+        )
     halves = summary["median_split"]["halves"]
     rhos = [halves[h]["spearman"] for h in ("low", "high")]
     if None not in rhos:
@@ -125,20 +136,35 @@ def _balance(summary: dict[str, Any], options: dict[str, Any]) -> list[str]:
         said = f"followed {side} more often than not at every {name}" if side else "shows no crossing"
         out = [f"There is no balance point: the model {said} observed, so no number is given."]
     else:
-        out = [f"Text and image are followed equally often at {name} = {describe_point(headline)} ({level} interval, whole groups resampled)."]
+        out = [
+            f"Text and image are followed equally often at {name} = {describe_point(headline)} ({level} interval, whole groups resampled)."
+        ]
         meaning = {
-            "prefers the image": "It is negative: a text must be clearly easier than the image before it wins, so the model prefers the image.",
-            "prefers the text": "It is positive: the text wins even where it is somewhat harder than the image, so the model prefers the text.",
+            "prefers the image": "It is negative: a text must be clearly easier than the image before it wins, "
+            "so the model prefers the image.",
+            "prefers the text": "It is positive: the text wins even where it is somewhat harder than the image, "
+            "so the model prefers the text.",
             "no clear preference": "The interval holds zero, so neither side is clearly preferred.",
         }
         out.append(meaning[preference(headline)])
         if status in ("one_sided", "unbounded"):
-            out.append("The data bound it on one side only." if status == "one_sided" else "The data bound it on neither side.")
-    beside = f"Centred isotonic regression gives {describe_point(cir)}"
+            out.append(
+                "The data bound it on one side only." if status == "one_sided" else "The data bound it on neither side."
+            )
+    found = (
+        describe_point(cir)
+        if cir["estimate"] is not None
+        else "no crossing either"
+        if headline["estimate"] is None
+        else "no crossing"
+    )
+    beside = f"Centred isotonic regression gives {found}"
     notes = flags_in_words(cir["flags"])
     out.append(f"{beside}{f' ({notes})' if notes else ''}.")
     if summary["balance_point"]["disagree"]:
-        out.append("The two methods contradict each other, so the logistic shape does not fit these data well: read the headline with care.")
+        out.append(
+            "The two methods contradict each other, so the logistic shape does not fit these data well: read the headline with care."
+        )
     notes = flags_in_words(headline["flags"])
     if notes:
         out.append(f"About the headline: {notes}.")
@@ -155,11 +181,20 @@ def _layers(summary: dict[str, Any], options: dict[str, Any]) -> list[str]:
         return [f"Oscillations cannot be compared: no case is {empty}."]
     gap, level = oscillations["difference"], percent(options["level"])
     if oscillations["basis"] == "balance_point":
-        named = [f"{signed(first['mean'])} times a case near the balance point", f"{signed(second['mean'])} times elsewhere"]
+        named = [
+            f"{signed(first['mean'])} times a case near the balance point",
+            f"{signed(second['mean'])} times elsewhere",
+        ]
     else:
-        named = [f"{signed(first['mean'])} times a case where the two uncertainties are closest", f"{signed(second['mean'])} where they are furthest apart"]
+        named = [
+            f"{signed(first['mean'])} times a case where the two uncertainties are closest",
+            f"{signed(second['mean'])} where they are furthest apart",
+        ]
     out = f"Between the layers the leading answer changed sides {named[0]} and {named[1]}; the difference is {signed(gap['estimate'])} "
     if gap["low"] is None:
         return [out.rstrip() + "."]
     certain = gap["low"] > 0 or gap["high"] < 0
-    return [out + f"({level} interval {signed(gap['low'])} to {signed(gap['high'])}{'' if certain else ', which holds zero: not shown to differ'})."]
+    return [
+        out
+        + f"({level} interval {signed(gap['low'])} to {signed(gap['high'])}{'' if certain else ', which holds zero: not shown to differ'})."
+    ]

@@ -10,10 +10,41 @@ _ARTICLES = frozenset({"a", "an", "the"})
 _ONE_WORD = re.compile(r"\b(?:one|single)[ -]word\b", re.IGNORECASE)
 # what a model says when it declines; matched against the start of the normalised answer
 _ABSTENTIONS = (
-    "unknown", "unclear", "uncertain", "unsure", "undetermined", "indeterminate", "ambiguous", "unanswerable", "none", "neither", "nothing",
-    "both", "no", "sorry", "cannot", "cant", "i cannot", "i cant", "i dont", "i do not", "im sorry", "i am sorry", "im not", "i am not",
-    "not sure", "not possible", "not enough", "not visible", "not specified", "not given", "na", "n a", "it is not", "there is no",
-)  # fmt: skip
+    "unknown",
+    "unclear",
+    "uncertain",
+    "unsure",
+    "undetermined",
+    "indeterminate",
+    "ambiguous",
+    "unanswerable",
+    "none",
+    "neither",
+    "nothing",
+    "both",
+    "no",
+    "sorry",
+    "cannot",
+    "cant",
+    "i cannot",
+    "i cant",
+    "i dont",
+    "i do not",
+    "im sorry",
+    "i am sorry",
+    "im not",
+    "i am not",
+    "not sure",
+    "not possible",
+    "not enough",
+    "not visible",
+    "not specified",
+    "not given",
+    "na",
+    "n a",
+    "it is not",
+    "there is no",
+)
 
 
 def _words(raw: str) -> list[str]:

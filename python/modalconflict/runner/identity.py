@@ -56,12 +56,18 @@ def describe(model: Any, bundle: Path | None, dataset: Any, options: Options) ->
             "options": json.loads(described) if described else None,
         },
         "options": asdict(options),
-        "versions": {"modalconflict": _version("modalconflict"), "torch": _version("torch"), "numpy": _version("numpy"),
-                     "pyarrow": _version("pyarrow"), "transformers": _version("transformers"), "python": platform.python_version()},
+        "versions": {
+            "modalconflict": _version("modalconflict"),
+            "torch": _version("torch"),
+            "numpy": _version("numpy"),
+            "pyarrow": _version("pyarrow"),
+            "transformers": _version("transformers"),
+            "python": platform.python_version(),
+        },
         "machine": {"system": platform.platform(), "processor": _processor(), "cpus": os.cpu_count()},
         "begun": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "calls": [],
-    }  # fmt: skip
+    }
 
 
 def open_folder(out: Path, information: dict[str, Any], resume: bool) -> None:
@@ -81,10 +87,14 @@ def open_folder(out: Path, information: dict[str, Any], resume: bool) -> None:
         there = study_information(out)
         different = [".".join(k) for k in _IDENTITY if _at(there, k) != _at(information, k)]
         if different:
-            details = "; ".join(_difference(k, there, information) for k in _IDENTITY if _at(there, k) != _at(information, k))
+            details = "; ".join(
+                _difference(k, there, information) for k in _IDENTITY if _at(there, k) != _at(information, k)
+            )
             raise IoError(f"{out} holds another study ({details}); choose another folder")
         if not resume:
-            raise IoError(f"{out} holds this study already; continue it by --resume (resume=True) or choose another folder")
+            raise IoError(
+                f"{out} holds this study already; continue it by --resume (resume=True) or choose another folder"
+            )
         information["begun"] = there.get("begun", information["begun"])
         information["calls"] = there.get("calls", [])
         return
@@ -107,9 +117,12 @@ def _at(information: dict[str, Any], keys: tuple[str, ...]) -> Any:
 def _difference(keys: tuple[str, ...], there: dict[str, Any], here: dict[str, Any]) -> str:
     if keys == ("options",):
         old, new = there.get("options") or {}, here["options"]
-        return ", ".join(f"{k} {old.get(k)} there, {new.get(k)} here" for k in sorted({*old, *new}) if old.get(k) != new.get(k))
+        return ", ".join(
+            f"{k} {old.get(k)} there, {new.get(k)} here" for k in sorted({*old, *new}) if old.get(k) != new.get(k)
+        )
     if keys[-1] == "sha256":
-        return f"another {keys[0]}: {_at(there, (keys[0], 'name'))} {str(_at(there, keys))[:8]} there, {_at(here, (keys[0], 'name'))} {str(_at(here, keys))[:8]} here"
+        old, new = (f"{_at(side, (keys[0], 'name'))} {str(_at(side, keys))[:8]}" for side in (there, here))
+        return f"another {keys[0]}: {old} there, {new} here"
     return f"{' '.join(reversed(keys))} {_at(there, keys)} there, {_at(here, keys)} here"
 
 

@@ -85,9 +85,7 @@ def plan_group(cases: list[dict[str, Any]], text_column: str = "text", order: st
                 f"case {case['case_id']} has another text or question than {first['case_id']} of the same group and text tier; "
                 f"the text-only run is shared, so give both the same"
             )
-    runs = [
-        _planned(case, f"{prefix}/t{d_t}", "text_only", text_column, order) for d_t, case in sorted(texts.items())
-    ]
+    runs = [_planned(case, f"{prefix}/t{d_t}", "text_only", text_column, order) for d_t, case in sorted(texts.items())]
     seen: dict[int, str] = {}
     for case in cases:
         d_v = case["d_v"]
@@ -95,7 +93,9 @@ def plan_group(cases: list[dict[str, Any]], text_column: str = "text", order: st
             seen[d_v] = case["image"]
             runs.append(_planned(case, f"{prefix}/v{d_v:02d}", "vision_only", text_column, order))
         elif seen[d_v] != case["image"]:
-            raise InvalidArgument(f"case {case['case_id']} has another image than its group and tier; the vision-only run is shared")
+            raise InvalidArgument(
+                f"case {case['case_id']} has another image than its group and tier; the vision-only run is shared"
+            )
         runs.append(_planned(case, case["case_id"], "multimodal", text_column, order))
     return runs
 

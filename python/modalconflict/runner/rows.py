@@ -16,7 +16,12 @@ from modalconflict.runner.plan import PlannedRun
 
 LABELS = np.array(["irrelevant", "text", "vision"])
 _INDICES = ("max_prob", "margin", "varentropy", "gini", "top_k_entropy")
-_LENS = (("logit_text", "logit_text"), ("logit_vision", "logit_vision"), ("lens_entropy", "entropy"), ("kl_final", "kl_final"))
+_LENS = (
+    ("logit_text", "logit_text"),
+    ("logit_vision", "logit_vision"),
+    ("lens_entropy", "entropy"),
+    ("kl_final", "kl_final"),
+)
 
 
 @dataclass(frozen=True)
@@ -49,9 +54,7 @@ def index_names(reads: Any) -> tuple[str, ...]:
     return ("entropy", *(name for name in _INDICES if hasattr(reads, name)))
 
 
-def label_layers(
-    top1: npt.NDArray[np.int64], text: Collection[int], vision: Collection[int]
-) -> npt.NDArray[np.int8]:
+def label_layers(top1: npt.NDArray[np.int64], text: Collection[int], vision: Collection[int]) -> npt.NDArray[np.int8]:
     """Label of each lens row by the answer whose variants hold its top-1 token.
 
     Parameters
@@ -84,7 +87,10 @@ def _fixed(values: pa.Array, width: int, valid: npt.NDArray[np.bool_] | None = N
 
 
 def records_of(
-    runs: Sequence[PlannedRun], reads: Any, variants: Sequence[tuple[Collection[int], Collection[int]]], context: RowContext
+    runs: Sequence[PlannedRun],
+    reads: Any,
+    variants: Sequence[tuple[Collection[int], Collection[int]]],
+    context: RowContext,
 ) -> pa.Table:
     """Record rows of one batch.
 
@@ -145,7 +151,7 @@ def _named_columns(
     for run, raw, state in zip(runs, answers, status, strict=True):
         if state != "ok":
             for column in (answer, kind, correct):
-                column.append(None)  # type: ignore[attr-defined]
+                column.append(None)
             continue
         given = given_answer(raw, run.question)
         expected = run.answer_text if run.condition == "text_only" else run.answer_vision

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from modalconflict.errors import InvalidArgument, IoError, ModalConflictError
+from modalconflict.errors import InvalidArgument, IoError, ModalConflictError, ModelError
 from modalconflict.records.schema import record_schema
 from modalconflict.records.writing import RecordWriter, write_json
 from modalconflict.runner.answers import given_answer
@@ -94,7 +94,9 @@ class Options:
             if getattr(self, name) < 1:
                 raise InvalidArgument(f"{name} is {getattr(self, name)}; give at least 1")
         if self.batch_size is not None and self.batch_size < 1:
-            raise InvalidArgument(f"batch_size is {self.batch_size}; give at least 1, or leave it out for the engine's default")
+            raise InvalidArgument(
+                f"batch_size is {self.batch_size}; give at least 1, or leave it out for the engine's default"
+            )
 
 
 def run(
@@ -129,7 +131,7 @@ def run(
     out
         The study's folder: new, empty, or with `resume` a study of the same model, dataset and options.
     preparer
-        Turns run specifications into case packs; loaded from the bundle if None.
+        Turns run specifications into case packs; the model's own if None.
     text
         "original" or "paraphrase": which of the two texts of each case.
     order
@@ -171,16 +173,12 @@ def run(
         raise InvalidArgument(f"limit is {limit}; give at least 1 group, or leave it out for all")
     out = Path(out)
     dataset, bundle = _load_dataset(dataset), _bundle_path(model)
-    if bundle is not None and preparer is None:
-        from modalconflict.prepare import load_preparer
-
-        preparer = load_preparer(bundle)
-    if preparer is None:
-        raise InvalidArgument("a loaded model without its bundle's folder needs a preparer; pass preparer=load_preparer(bundle)")
-    if bundle is not None and not hasattr(model, "run"):
+    if not hasattr(model, "run"):
         from modalconflict import load_model
 
-        model = load_model(bundle, trust=trust, threads=threads)
+        model = load_model(model, trust=trust, threads=threads)
+    if preparer is None:
+        preparer = model.preparer
     information = describe(model, bundle, dataset, options)
     open_folder(out, information, resume)
     return _Study(model, preparer, dataset, out, options, information, strict).run(limit, progress)
@@ -205,7 +203,14 @@ class _Study:
     """One call of :func:`run`, after everything has been checked."""
 
     def __init__(
-        self, model: Any, preparer: Any, dataset: Any, out: Path, options: Options, information: dict[str, Any], strict: bool
+        self,
+        model: Any,
+        preparer: Any,
+        dataset: Any,
+        out: Path,
+        options: Options,
+        information: dict[str, Any],
+        strict: bool,
     ) -> None:
         self._model = model
         self._preparer = preparer
@@ -259,7 +264,10 @@ class _Study:
     def _group(self, cases: list[dict[str, Any]]) -> pa.Table:
         runs = plan_group(cases, TEXTS[self._options.text], self._options.order)
         results = self._batch(runs)
-        schema = next((r.schema for _, r in results if isinstance(r, pa.Table)), record_schema(self._lens_rows(), self._options.top_k))
+        schema = next(
+            (r.schema for _, r in results if isinstance(r, pa.Table)),
+            record_schema(self._lens_rows(), self._options.top_k),
+        )
         tables = [failed_records(b, r, self._context, schema) if isinstance(r, str) else r for b, r in results]
         return pa.concat_tables(tables)
 
@@ -267,27 +275,32 @@ class _Study:
         return int(self._information["model"]["layers"]) + 1
 
     def _batch(self, batch: list[PlannedRun]) -> list[tuple[Sequence[PlannedRun], pa.Table | str]]:
-        """Run a batch; if a case cannot be prepared, halve the batch until that case stands alone."""
+        """Run a batch; if a case cannot be prepared or does not fit the model, halve it until that case stands alone."""
+        limits = {} if self._options.batch_size is None else {"batch_size": self._options.batch_size}
+        failure: ModalConflictError | None = None
         try:
             pack = self._preparer.prepare([specification(r, self._root) for r in batch])
-        except ModalConflictError as error:
+            reads = self._model.run(
+                pack, top_k=self._options.top_k, max_new_tokens=self._options.max_new_tokens, **limits
+            )
+        except (InvalidArgument, IoError) as error:
+            failure = error
+        if failure is not None:
             if self._strict:
-                raise
+                raise failure
             if len(batch) == 1:
-                return [(batch, str(error))]
+                return [(batch, str(failure))]
             half = len(batch) // 2
             return self._batch(batch[:half]) + self._batch(batch[half:])
-        limits = {} if self._options.batch_size is None else {"batch_size": self._options.batch_size}
-        reads = self._model.run(pack, top_k=self._options.top_k, max_new_tokens=self._options.max_new_tokens, **limits)
         if self._strict:
             for planned, status in zip(batch, reads.status, strict=True):
                 if status != "ok":
-                    from modalconflict.errors import ModelError
-
                     raise ModelError(f"case {planned.case_id}: {status}; leave out --strict to record it and go on")
         for name in self._tokens:
             self._tokens[name] += int(reads.stats.get(name, 0))
-        variants = [(pack.candidates(i, "text").tolist(), pack.candidates(i, "vision").tolist()) for i in range(len(batch))]
+        variants = [
+            (pack.candidates(i, "text").tolist(), pack.candidates(i, "vision").tolist()) for i in range(len(batch))
+        ]
         return [(batch, records_of(batch, reads, variants, self._context))]
 
     def _decode(self, ids: Sequence[int]) -> list[str]:

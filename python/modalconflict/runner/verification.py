@@ -84,7 +84,9 @@ def _verify_bundle(path: Path) -> Iterator[str]:
         RunSpec("text only", "text_only", None, "The circle is blue.", question),
         RunSpec("vision only", "vision_only", image, None, question),
         RunSpec("both", "multimodal", image, "The circle is blue.", question),
-        RunSpec("both, longer", "multimodal", image, "In the picture there is a circle, and the circle is blue.", question),
+        RunSpec(
+            "both, longer", "multimodal", image, "In the picture there is a circle, and the circle is blue.", question
+        ),
     ]
     together = model.run(preparer.prepare(specs), max_new_tokens=1)
     for spec, status in zip(specs, together.status, strict=True):
@@ -93,10 +95,14 @@ def _verify_bundle(path: Path) -> Iterator[str]:
     yield f"{len(specs)} runs give finite numbers at all {together.entropy.shape[1]} lens rows"
     last = float(np.abs(together.kl_final[:, -1]).max())
     if last > 1e-6:
-        raise ModelError(f"{path}: the lens' last row differs from the model's logits by {last:.2g} nats; export the model again")
+        raise ModelError(
+            f"{path}: the lens' last row differs from the model's logits by {last:.2g} nats; export the model again"
+        )
     yield f"the lens' last row is the model's logits (KL {last:.1g} nats)"
     alone = [model.run(preparer.prepare([s]), max_new_tokens=1) for s in specs]
     gap = max(float(np.abs(a.entropy[0] - together.entropy[i]).max()) for i, a in enumerate(alone))
     if gap > ENTROPY_TOLERANCE:
-        raise ModelError(f"{path}: entropies change by {gap:.2g} nats with the runs beside them; export the model in float32")
+        raise ModelError(
+            f"{path}: entropies change by {gap:.2g} nats with the runs beside them; export the model in float32"
+        )
     yield f"alone or together, entropies agree within {gap:.1g} nats"
