@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch  # before the extension module: it brings the libraries that one needs
+import torch
 
-from modalconflict import _lens
 from modalconflict.errors import InvalidArgument
+from modalconflict.lens_module import _lens
 
 __all__ = ["FinalNorm", "LensReads", "read_lens", "reduce_logits"]
 

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import torch  # before the extension module: it brings the libraries that one needs
+import torch
 
-from modalconflict import _lens
 from modalconflict.errors import InvalidArgument
+from modalconflict.lens_module import _lens
 
 if TYPE_CHECKING:
     from modalconflict.prepare import Pack, Preparer, RunSpec
