@@ -57,7 +57,7 @@ double extended_crossing(const LapseParameters& parameters, double low, double h
 }
 
 double replicate(const GroupedSample& sample, const LapseParameters& start, const LapseBounds& bounds,
-                 const BalanceOptions& options, std::uint64_t number, double low, double high) {
+                 const BalanceOptions& options, std::uint64_t number, bool binary, double low, double high) {
     const std::size_t groups = sample.begin.size() - 1;
     CounterRng rng(options.seed, number);
     std::vector<std::uint32_t> drawn(groups, 0);
@@ -79,7 +79,7 @@ double replicate(const GroupedSample& sample, const LapseParameters& start, cons
     if (ones == total) return kInfinity;
     if (ones == 0.0) return -kInfinity;
     const LapseSolution solution =
-        maximise({x, y, weight}, start, bounds, options.logistic.max_iterations, kReplicateTolerance);
+        maximise({x, y, weight, binary}, start, bounds, options.logistic.max_iterations, kReplicateTolerance);
     return extended_crossing(solution.parameters, low, high);
 }
 
@@ -154,7 +154,7 @@ void balance_by_logistic(const BalanceData& data, const BalanceOptions& options,
     result.replicate_estimates.resize(options.replicates);
     parallel_for(options.replicates, options.threads, [&](std::size_t begin, std::size_t end) {
         for (std::size_t r = begin; r < end; ++r) {
-            const double at = replicate(sample, start, bounds, options, r, low_z, high_z);
+            const double at = replicate(sample, start, bounds, options, r, !data.soft, low_z, high_z);
             result.replicate_estimates[r] = scale.centre + scale.spread * at;
         }
     });
@@ -165,7 +165,7 @@ void balance_by_logistic(const BalanceData& data, const BalanceOptions& options,
     if (result.replicates_without_crossing > 0) result.flags.emplace_back("no_crossing_in_replicates");
     std::array<double, 2> probabilities = {0.5 * (1.0 - options.level), 0.5 * (1.0 + options.level)};
     if (options.interval == IntervalKind::bca) {
-        const LapseSolution solution = {start, evaluate({sample.x, sample.y, {}}, start), true};
+        const LapseSolution solution = {start, evaluate({sample.x, sample.y, {}, !data.soft}, start), true};
         const auto influence = group_influence(sample, solution, bounds, (estimate - scale.centre) / scale.spread);
         probabilities = bca_probabilities(sorted, estimate, influence, options.level);
     }

@@ -1,5 +1,7 @@
 #include "lapse_logistic.hpp"
 
+#include "lapse_kernel.hpp"
+
 #include <Eigen/Cholesky>
 
 #include <algorithm>
@@ -9,7 +11,7 @@
 namespace modalconflict::detail {
 namespace {
 
-constexpr double kTiniest = 1e-300;  // keeps log and quotients finite where a probability underflows
+constexpr double kTiniest = 1e-300;  // keeps quotients finite where a probability underflows
 
 struct Point {
     double sigma, tau;  // σ(η) and 1 − σ(η), each exact in its own tail
@@ -26,44 +28,16 @@ Point curve(double eta, double lower, double upper) {
 }  // namespace
 
 LapseState evaluate(const LapseData& data, const LapseParameters& t) {
-    const double span = 1.0 - t[2] - t[3];
-    double log_likelihood = 0.0;
-    double ga = 0, gb = 0, gl = 0, gu = 0;
-    double aa = 0, ab = 0, bb = 0, al = 0, bl = 0, au = 0, bu = 0, ll = 0, lu = 0, uu = 0;
-    for (std::size_t i = 0; i < data.x.size(); ++i) {
-        const double x = data.x[i], y = data.y[i], w = data.weight.empty() ? 1.0 : data.weight[i];
-        const Point at = curve(t[0] + t[1] * x, t[2], t[3]);
-        const double over_p = y / at.p, over_q = (1.0 - y) / at.q;
-        if (y == 1.0) {
-            log_likelihood += w * std::log(at.p);
-        } else if (y == 0.0) {
-            log_likelihood += w * std::log(at.q);
-        } else {
-            log_likelihood += w * (y * std::log(at.p) + (1.0 - y) * std::log(at.q));
-        }
-        const double first = w * (over_p - over_q), second = w * (over_p / at.p + over_q / at.q);
-        const double bell = at.sigma * at.tau, da = span * bell;
-        ga += first * da;
-        gb += first * da * x;
-        gl += first * at.tau;
-        gu -= first * at.sigma;
-        const double curvature = second * da * da - first * da * (at.tau - at.sigma);
-        aa += curvature;
-        ab += curvature * x;
-        bb += curvature * x * x;
-        const double mixed_lower = second * da * at.tau + first * bell, mixed_upper = -second * da * at.sigma + first * bell;
-        al += mixed_lower;
-        bl += mixed_lower * x;
-        au += mixed_upper;
-        bu += mixed_upper * x;
-        ll += second * at.tau * at.tau;
-        lu -= second * bell;
-        uu += second * at.sigma * at.sigma;
-    }
+    const kernel::LapseSums sums =
+        kernel::lapse_sums(data.x.data(), data.y.data(), data.weight.empty() ? nullptr : data.weight.data(),
+                           data.x.size(), data.binary, {t[0], t[1], t[2], t[3]});
     LapseState state;
-    state.log_likelihood = log_likelihood;
-    state.gradient << ga, gb, gl, gu;
-    state.information << aa, ab, al, au, ab, bb, bl, bu, al, bl, ll, lu, au, bu, lu, uu;
+    state.log_likelihood = sums.log_likelihood;
+    std::size_t next = 0;
+    for (Eigen::Index i = 0; i < 4; ++i) {
+        state.gradient[i] = sums.gradient[i];
+        for (Eigen::Index j = i; j < 4; ++j) state.information(i, j) = state.information(j, i) = sums.information[next++];
+    }
     return state;
 }
 

@@ -17,6 +17,7 @@ struct LapseBounds {
 
 struct LapseData {
     std::span<const double> x, y, weight;  ///< weight empty: all one
+    bool binary = false;                   ///< every y is 0 or 1, which saves time
 };
 
 /// Log likelihood, its gradient and the negative of its Hessian at one place.

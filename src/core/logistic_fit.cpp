@@ -115,7 +115,8 @@ LogisticFit logistic_fit(std::span<const double> x, std::span<const double> y, s
     }
     const detail::Standardised scale = detail::Standardised::of(x);
     const std::vector<double> z = scale.apply(x);
-    const detail::LapseData data{z, y, weights};
+    const bool binary = std::all_of(y.begin(), y.end(), [](double v) { return v == 0.0 || v == 1.0; });
+    const detail::LapseData data{z, y, weights, binary};
     const detail::LapseBounds bounds = detail::lapse_bounds(options);
     const detail::LapseSolution solution = detail::maximise_from_many(data, bounds, options.max_iterations);
     const auto& t = solution.parameters;
