@@ -273,6 +273,19 @@ def test_several_models_are_analysed_apart() -> None:
     assert analyze([a, b], replicates=100).to_dict()["models"][0]["tfr"] == result.models[0].summary["tfr"]
 
 
+def test_the_balance_point_is_an_object_also_after_reading_back(analysis: Analysis, tmp_path: Path) -> None:
+    point = analysis.balance_point
+    assert isinstance(point, mc.BalancePoint)
+    assert point.to_dict() == analysis.models[0].summary["balance_point"]["headline"]
+    analysis.save(tmp_path / "a")
+    assert load_analysis(tmp_path / "a").balance_point.to_dict() == point.to_dict()
+    always = analyze(make_records(groups=20, balance=9.0), replicates=100)
+    assert always.balance_point.status == "always_text" and np.isnan(always.balance_point.estimate)
+    both = Analysis(analysis.options, analysis.versions, analysis.models + always.models)
+    with pytest.raises(InvalidArgument, match="holds 2 models"):
+        both.balance_point  # noqa: B018
+
+
 def test_two_tables_of_one_model_are_one() -> None:
     whole = make_records(groups=20)
     cut = pa.array([g < 10 for g in whole["group"].to_pylist()])

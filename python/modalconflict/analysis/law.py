@@ -160,15 +160,8 @@ def one_balance_point(
         random_state=options.random_state,
         **extra,
     )
-    return {
-        "status": str(point.status),
-        "estimate": _number(point.estimate),
-        "low": _number(point.low),
-        "high": _number(point.high),
-        "method": method,
-        "n": len(x),
-        "flags": list(point.flags),
-    }
+    found: dict[str, Any] = point.to_dict()
+    return found
 
 
 def disagree(a: dict[str, Any], b: dict[str, Any]) -> bool:

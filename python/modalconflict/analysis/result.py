@@ -8,15 +8,18 @@ import math
 import platform
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from modalconflict.errors import IoError
+from modalconflict.errors import InvalidArgument, IoError
 from modalconflict.records.writing import write_json
+
+if TYPE_CHECKING:
+    from modalconflict.core.balance import BalancePoint
 
 SUMMARY = "summary.json"
 FORMAT = "modalconflict-analysis"
@@ -76,6 +79,11 @@ class ModelAnalysis:
         """The model's name."""
         return str(self.summary["name"])
 
+    @property
+    def balance_point(self) -> BalancePoint:
+        """The headline balance point: lapse-logistic, whole groups resampled; status "too_few_cases" if there is nothing to fit."""
+        return _balance_point(self.summary["balance_point"]["headline"])
+
     def included(self) -> pa.Table:
         """The cases that the law is stated on."""
         return self.cases.filter(self.cases["included"])
@@ -103,6 +111,21 @@ def signed(value: float | None, digits: int = 2) -> str:
     return text.replace("-", "−") if float(text) != 0 else text.lstrip("-")
 
 
+def _balance_point(content: dict[str, Any]) -> BalancePoint:
+    """The object again from its dictionary, where None stands for NaN or infinity."""
+    from modalconflict.core.balance import BalancePoint
+
+    crossing = content["estimate"] is not None
+    ends = {
+        "estimate": math.nan,
+        "low": -math.inf if crossing else math.nan,
+        "high": math.inf if crossing else math.nan,
+    }
+    given = {k: ends[k] if k in ends and v is None else v for k, v in content.items()}
+    absent = {"level": math.nan, "groups": 0, "dispersion": 1.0, "replicates": 0, "replicates_without_crossing": 0}
+    return BalancePoint(**{**absent, **given, "flags": tuple(given["flags"])}, replicate_estimates=np.empty(0))
+
+
 @dataclass
 class Analysis:
     """The analysis of some records: one entry a model.
@@ -120,6 +143,21 @@ class Analysis:
     options: dict[str, Any]
     versions: dict[str, str]
     models: list[ModelAnalysis]
+
+    @property
+    def balance_point(self) -> BalancePoint:
+        """The balance point of the one model.
+
+        Raises
+        ------
+        InvalidArgument
+            If there are several models, each of which has its own.
+        """
+        if len(self.models) != 1:
+            raise InvalidArgument(
+                f"the analysis holds {len(self.models)} models; use .models[0].balance_point and so on"
+            )
+        return self.models[0].balance_point
 
     def to_dict(self) -> dict[str, Any]:
         """The content of summary.json: plain numbers, strings, lists and dictionaries."""

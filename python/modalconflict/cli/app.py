@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated, Any
 
@@ -76,6 +77,9 @@ def _options(
 
     Exit status: 0 done, 1 bad input (one sentence on stderr), 2 wrong usage.
     """
+    # the libraries' own bars and notices would run through ours
+    os.environ.setdefault("TQDM_DISABLE", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 
 def main() -> None:
