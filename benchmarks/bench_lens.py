@@ -6,7 +6,8 @@ name    what is compared, with its shape (rows x width x vocabulary) and the typ
 ours, theirs    median seconds;  ratio = theirs / ours, so that 2 means twice as fast
 peak_extra_mb   memory above the inputs at the kernel's peak (Linux only)
 
-Peers: `mm` is the bare float32 matrix product with its result already allocated; `chunked` is what a careful user
+Peers: `mm` is the bare matrix product in the type named (in float32 with its result already allocated; in a narrow
+type the hidden states and the logits are rounded too, which the lens does not do); `chunked` is what a careful user
 writes in PyTorch (products of 4096 tokens, then log_softmax, entropy, topk and KL over rows x vocabulary);
 `reduction` leaves the product out on both sides.
 """
@@ -115,6 +116,10 @@ def bench_case(rows: int, width: int, vocabulary: int, dtype: torch.dtype, round
 
     extra = peak_extra_mb(ours)
     report(f"lens / chunked {shape}", *in_turn(ours, lambda: chunked(hidden, weight), rounds), peak_extra_mb=extra)
+    if dtype != torch.float32:  # rounds the hidden states and the logits to the narrow type: fast, another result
+        narrow = hidden.to(dtype)
+        pair = in_turn(ours, lambda: torch.mm(narrow, weight.T), rounds)
+        report(f"lens / mm {str(dtype).removeprefix('torch.')} {shape}", *pair)
     wide = weight.float()
     result = torch.empty(rows, vocabulary)
     report(f"lens / mm float32 {shape}", *in_turn(ours, lambda: torch.mm(hidden, wide.T, out=result), rounds))
