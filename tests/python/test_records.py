@@ -220,3 +220,22 @@ def test_csv_is_read_too(tmp_path: Path, records: pa.Table) -> None:
     flat = [f.name for f in records.schema if not pa.types.is_fixed_size_list(f.type)]
     pa.csv.write_csv(records.select(flat), tmp_path / "r.csv")
     assert read_records(tmp_path / "r.csv")["entropy"].to_pylist() == records["entropy"].to_pylist()
+
+
+def test_the_documented_examples_of_foreign_tables_are_accepted(tmp_path: Path) -> None:
+    from modalconflict import analyze
+
+    page = (Path(__file__).parents[2] / "docs" / "records.md").read_text(encoding="utf-8")
+    tables = [block.strip("\n") for block in page.split("```") if block.strip().startswith("case_id,")]
+    assert len(tables) == 2
+    for number, table in enumerate(tables):
+        (tmp_path / f"{number}.csv").write_text(table + "\n")
+        outcomes = analyze(tmp_path / f"{number}.csv", replicates=100).models[0].summary["outcomes"]
+        assert outcomes == ({"text": 1, "vision": 0, "other": 0})
+
+
+def test_every_column_is_documented(records: pa.Table) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "records.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1].replace("*", "").split(", ") for line in page.splitlines() if line.startswith("| ")]
+    named = {name.strip() for row in rows for name in row}
+    assert set(records.column_names) <= named
