@@ -34,7 +34,7 @@ struct RunOptions {
 
     /// Stop after this layer (0: after the embedding). Reads then have stop_after_layer + 1 rows and there is
     /// neither an answer nor a last row to compare with.
-    std::optional<std::int64_t> stop_after_layer;
+    std::optional<std::int64_t> stop_after_layer = std::nullopt;
 };
 
 /// A model loaded from a bundle, ready to run case packs.

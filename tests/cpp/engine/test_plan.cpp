@@ -1,0 +1,130 @@
+#include "engine/plan.hpp"
+#include "engine/tiny_bundle.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+
+namespace modalconflict {
+namespace {
+
+constexpr std::int64_t kImage = 99;
+
+PlanOptions options_for(std::int64_t image = kImage) {
+    PlanOptions options;
+    options.image_token_id = image;
+    options.kv_bytes_per_token = 16;
+    return options;
+}
+
+CasePack pack_of(const std::vector<std::pair<std::int64_t, std::vector<std::int64_t>>>& runs) {
+    CasePack pack;
+    pack.offsets = {0};
+    for (const auto& [image, ids] : runs) {
+        pack.ids.insert(pack.ids.end(), ids.begin(), ids.end());
+        for (std::size_t i = 0; i < ids.size(); ++i) pack.positions.push_back(static_cast<std::int64_t>(i));
+        pack.offsets.push_back(static_cast<std::int64_t>(pack.ids.size()));
+        pack.image_index.push_back(image);
+    }
+    return pack;
+}
+
+std::multiset<std::int64_t> all_runs(const std::vector<PlannedStep>& steps) {
+    std::multiset<std::int64_t> runs;
+    for (const auto& step : steps) {
+        for (const auto& batch : step.batches) runs.insert(batch.runs.begin(), batch.runs.end());
+    }
+    return runs;
+}
+
+TEST(Plan, SharesTheLongestPrefixBehindTheImage) {
+    const auto pack = testing::tiny_pack();
+    const auto steps = plan_pack(pack, options_for(testing::kTinyImageToken));
+    // Image 0: three runs that agree up to token 5 (place 3); image 1: two; both prefixes have 4 tokens.
+    ASSERT_EQ(steps.size(), 2U);
+    EXPECT_EQ(steps[0].prefix_length, 4);
+    EXPECT_EQ(steps[0].prefix_runs, (std::vector<std::int64_t>{0, 3}));
+    EXPECT_EQ(steps[1].prefix_length, 0);
+    EXPECT_EQ(all_runs(steps), (std::multiset<std::int64_t>{0, 1, 2, 3, 4, 5, 6}));
+    for (const auto& batch : steps[0].batches) {
+        for (std::size_t i = 0; i < batch.runs.size(); ++i) {
+            EXPECT_EQ(pack.image_index[static_cast<std::size_t>(batch.runs[i])], batch.prefix_rows[i]);
+        }
+    }
+}
+
+TEST(Plan, LeavesEachRunATokenOfItsOwn) {
+    const auto steps = plan_pack(pack_of({{0, {1, kImage, 5}}, {0, {1, kImage, 5, 6}}}), options_for());
+    ASSERT_EQ(steps.size(), 1U);
+    EXPECT_EQ(steps[0].prefix_length, 2);
+}
+
+TEST(Plan, SharesNothingBeforeTheImagesEnd) {
+    const auto steps = plan_pack(pack_of({{0, {1, 2, kImage, 5}}, {0, {1, 3, kImage, 5}}}), options_for());
+    ASSERT_EQ(steps.size(), 1U);
+    EXPECT_EQ(steps[0].prefix_length, 0);
+}
+
+TEST(Plan, DoesNotShareAcrossImages) {
+    const auto steps = plan_pack(pack_of({{0, {1, kImage, 5}}, {1, {1, kImage, 5}}}), options_for());
+    ASSERT_EQ(steps.size(), 1U);
+    EXPECT_EQ(steps[0].prefix_length, 0);
+}
+
+TEST(Plan, DoesNotShareWherePositionsDiffer) {
+    auto pack = pack_of({{0, {1, kImage, 5}}, {0, {1, kImage, 6}}});
+    pack.positions[1] = 7;
+    EXPECT_EQ(plan_pack(pack, options_for())[0].prefix_length, 0);
+}
+
+TEST(Plan, SharesALongTextAcrossTheImagesBehindIt) {
+    const std::vector<std::int64_t> first{1, 2, 3, 4, 5, 6, 7, 8, 9, kImage, 10}, second{1, 2, 3, 4, 5, 6, 7, 8, 9, kImage, 11};
+    const auto steps = plan_pack(pack_of({{0, first}, {1, second}}), options_for());
+    ASSERT_EQ(steps.size(), 1U);
+    EXPECT_EQ(steps[0].prefix_length, 9);
+    EXPECT_EQ(steps[0].prefix_runs.size(), 1U);
+}
+
+TEST(Plan, CanBeToldNotToShare) {
+    auto options = options_for(testing::kTinyImageToken);
+    options.share_prefixes = false;
+    const auto steps = plan_pack(testing::tiny_pack(), options);
+    ASSERT_EQ(steps.size(), 1U);
+    EXPECT_EQ(steps[0].prefix_length, 0);
+    EXPECT_EQ(all_runs(steps).size(), 7U);
+}
+
+TEST(Plan, KeepsToTheBatchSizeAndTheMemory) {
+    std::vector<std::pair<std::int64_t, std::vector<std::int64_t>>> runs(10, {-1, {1, 2, 3, 4}});
+    auto options = options_for();
+    options.batch_size = 3;
+    const auto steps = plan_pack(pack_of(runs), options);
+    EXPECT_EQ(steps[0].batches.size(), 4U);
+    for (const auto& batch : steps[0].batches) EXPECT_LE(batch.runs.size(), 3U);
+    options.batch_size = 100;
+    EXPECT_EQ(plan_pack(pack_of(runs), options)[0].batches.size(), 1U);
+    // Twelve tokens with the answer, sixteen bytes each, in half of this memory: two runs at a time.
+    options.kv_memory_bytes = 2 * 2 * 12 * 16;
+    EXPECT_EQ(plan_pack(pack_of(runs), options)[0].batches.size(), 5U);
+    options.kv_memory_bytes = 1;  // less than one run needs: still one at a time
+    EXPECT_EQ(plan_pack(pack_of(runs), options)[0].batches.size(), 10U);
+}
+
+TEST(Plan, PadsLongBatchesByLittle) {
+    std::vector<std::pair<std::int64_t, std::vector<std::int64_t>>> runs;
+    for (int i = 0; i < 40; ++i) runs.push_back({-1, std::vector<std::int64_t>(i % 2 ? 60 : 20, 1)});
+    const auto steps = plan_pack(pack_of(runs), options_for());
+    ASSERT_EQ(steps[0].batches.size(), 2U);
+    EXPECT_EQ(steps[0].batches[0].runs.size(), 20U);
+}
+
+TEST(Plan, FindsTheImage) {
+    const auto pack = pack_of({{0, {1, kImage, kImage, 5}}, {-1, {1, kImage}}});
+    EXPECT_EQ(image_range(pack, 0, kImage).first, 1);
+    EXPECT_EQ(image_range(pack, 0, kImage).last, 3);
+    EXPECT_EQ(image_range(pack, 1, kImage).last, 0);
+}
+
+}  // namespace
+}  // namespace modalconflict
