@@ -28,7 +28,7 @@ __all__ = ["HiddenState", "Hook", "LogitLens", "Model", "PackReads", "load_model
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 Float32Array = npt.NDArray[np.float32]
-PackLike = "Pack | Mapping[str, npt.NDArray[Any]] | str | os.PathLike[str]"
+
 
 
 @dataclass(frozen=True)
