@@ -56,7 +56,7 @@ struct BalancePoint {
     std::size_t observations = 0;
     std::size_t groups = 0;       ///< 0 where none were given
     /// assumes_independence, flat_fit, separated, lapse_at_bound, not_converged, few_groups, soft_outcomes,
-    /// estimate_outside_interval, no_crossing_in_replicates, extrapolated
+    /// estimate_outside_interval, no_crossing_in_replicates, extrapolated, one_answer, cluster_corrected
     std::vector<std::string> flags;
     double dispersion = 1.0;      ///< φ̂ that divided the likelihood-ratio statistic (cir)
     std::size_t replicates = 0;                    ///< logistic
@@ -75,6 +75,36 @@ struct BalancePoint {
 /// Davison & Hinkley (1997), Bootstrap Methods and their Application, section 3.8 (groups).
 [[nodiscard]] BalancePoint balance_point(std::span<const double> x, std::span<const double> y,
                                          std::span<const std::size_t> groups = {}, const BalanceOptions& options = {});
+
+/// Whether two results for the same cases contradict each other: each estimate lies outside the other's interval, or one
+/// has a crossing where the other has none. Between the two methods that is a sign that the logistic curve does not fit.
+[[nodiscard]] bool balance_points_disagree(const BalancePoint& first, const BalancePoint& second);
+
+/// How far apart the balance points of two models lie, on the same cases.
+struct BalanceDifference {
+    double estimate = 0.0;  ///< first minus second; NaN unless both have a crossing
+    double low = 0.0;       ///< percentiles of the replicates; −inf where unbounded
+    double high = 0.0;
+    double p_value = 1.0;   ///< two-sided, of no difference; NaN without an estimate
+    double level = 0.95;
+    std::size_t groups = 0;
+    std::size_t replicates = 0;
+    std::size_t replicates_undefined = 0;  ///< neither model crossed, on the same side: left out
+    BalancePoint first, second;            ///< each on its own, with its own interval
+};
+
+/// One model's cases.
+struct BalanceCases {
+    std::span<const double> x, y;
+    std::span<const std::size_t> groups;  ///< the same code means the same group in both models
+};
+
+/// Difference of two balance points (lapse-logistic), resampling the groups of both models together: what the two share,
+/// images and texts, then cancels.
+///
+/// @throws InvalidArgument  as balance_point does, or if the two have no group in common.
+[[nodiscard]] BalanceDifference balance_point_difference(const BalanceCases& first, const BalanceCases& second,
+                                                         const BalanceOptions& options = {});
 
 /// Twice the log likelihood ratio of "the curve crosses one half in this gap between neighbouring x".
 struct LikelihoodRatioProfile {
