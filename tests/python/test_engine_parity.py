@@ -13,6 +13,7 @@ from scipy.stats import entropy as scipy_entropy
 import modalconflict as mc
 from engine_setting import Keep, loaded, reference, specifications
 from modalconflict.model import PackReads
+from tiny_bundles import tiny_bundle
 
 KINDS = ["llava", "tied", "chat", "pocket"]
 
@@ -133,3 +134,18 @@ def test_reads_describe_themselves() -> None:
     as_dict = reads.to_dict()
     assert as_dict["entropy"] == reads.entropy.tolist()
     assert as_dict["status"] == ["ok"] * 8
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float16", 0.02), ("bfloat16", 0.15)])
+def test_half_precision_follows_the_full_one_within_its_rounding(dtype: str, tolerance: float) -> None:
+    theirs, _, path = tiny_bundle("llava", dtype)
+    model = mc.load_model(path)
+    pack = model.preparer.prepare(specifications())
+    keep = Keep()
+    reads = model.run(pack, [keep])
+    assert reads.status == ["ok"] * len(pack)
+    for run in range(len(pack)):
+        states, _ = reference(theirs, pack, run)
+        for layer in range(model.info["sizes"]["layers"]):
+            assert keep.states[layer, run].dtype == getattr(torch, dtype)
+            np.testing.assert_allclose(keep.states[layer, run].float().numpy(), states[layer], atol=tolerance, rtol=0)
