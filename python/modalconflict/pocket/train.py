@@ -4,6 +4,9 @@
 2. Alignment: the projector alone learns to give each grid cell the embeddings of the words for what it holds.
 3. Instruction: projector and LoRA learn to answer, from images (three steps of four or more) and from texts.
 
+The first half of the instruction steps see only the tiers whose figures stand apart, and there a caption that names every
+figure beside the questions: to answer, the decoder must first find the cell that holds the shape.
+
 Several questions about one image share its tokens in one packed sequence; a mask keeps them apart.
 """
 
@@ -100,6 +103,14 @@ class Features:
         return torch.from_numpy(np.stack([self.array[i] for i in indices])).float()
 
 
+class Caption(list[int]):
+    """Token ids of a request and its answer of many tokens, which begins at ``start``."""
+
+    def __init__(self, ids: list[int], start: int) -> None:
+        super().__init__(ids)
+        self.start = start
+
+
 class Packer:
     """Builds packed sequences: [prefix][image] then segments of [question][answer] that do not see each other."""
 
@@ -118,11 +129,17 @@ class Packer:
         """One question with its answer's token."""
         return [*self.ids(text), *self.end, self.answers[answer]]
 
+    def caption(self, figures: list[tuple[str, str]]) -> Caption:
+        """A request to name the figures, with its answer."""
+        asked = [*self.ids("Name every shape with its color."), *self.end]
+        named = ",".join(f" {color} {shape}" for shape, color in figures)
+        return Caption([*asked, *self.ids(named), self.stop], len(asked))
+
 
 def run_packed(
     model: Any, packer: Packer, image: torch.Tensor | None, segments: list[list[list[int]]]
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Hidden states that predict the answer and the stop token, each of shape (questions, d), in reading order."""
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Hidden states that predict the answers, the stop tokens and the captions' tokens, in reading order, each (n, d)."""
     batch = len(segments)
     prefix = len(packer.start) + (0 if image is None else NUM_IMAGE_TOKENS)
     length = prefix + max(sum(map(len, s)) for s in segments)
@@ -130,7 +147,7 @@ def run_packed(
     ids = torch.zeros(batch, length, dtype=torch.long)
     position = torch.zeros(batch, length, dtype=torch.long)
     owner = torch.full((batch, length), -1, dtype=torch.long)  # which segment a token is of; 0 is the prefix
-    answer_rows, stop_rows = [], []
+    answer_rows, stop_rows, caption_rows = [], [], []
     for b, parts_of in enumerate(segments):
         ids[b, : len(packer.start)] = torch.tensor(packer.start)
         position[b, :prefix] = torch.arange(prefix)
@@ -141,8 +158,11 @@ def run_packed(
             ids[b, at:stop] = torch.tensor(segment)
             position[b, at:stop] = torch.arange(prefix, prefix + len(segment))
             owner[b, at:stop] = number
-            answer_rows.append(b * length + stop - 2)
-            stop_rows.append(b * length + stop - 1)
+            if isinstance(segment, Caption):
+                caption_rows.extend(range(b * length + at + segment.start - 1, b * length + stop - 1))
+            else:
+                answer_rows.append(b * length + stop - 2)
+                stop_rows.append(b * length + stop - 1)
             at = stop
     hidden = embedding(ids)
     if image is not None:
@@ -154,18 +174,24 @@ def run_packed(
     mask = torch.zeros(batch, 1, length, length).masked_fill(~allowed[:, None], torch.finfo(torch.float32).min)
     output = model.model(inputs_embeds=hidden, attention_mask=mask.to(hidden.dtype), position_ids=position, use_cache=False)
     flat = output.last_hidden_state.reshape(batch * length, -1)
-    return flat[answer_rows], flat[stop_rows]
+    return flat[answer_rows], flat[stop_rows], flat[caption_rows]
 
 
-def answer_loss(model: Any, packer: Packer, rows: tuple[torch.Tensor, torch.Tensor], colors: list[str]) -> torch.Tensor:
-    """Cross-entropy of the answer, smoothed over the six colours, plus a tenth of the stop token's."""
+def answer_loss(
+    model: Any, packer: Packer, rows: tuple[torch.Tensor, ...], colors: list[str], segments: list[list[list[int]]]
+) -> torch.Tensor:
+    """Cross-entropy of the answer, smoothed over the six colours, plus a tenth of the stop token's and half the captions'."""
     logits = model.lm_head(torch.cat(rows)).float().log_softmax(-1)
     n = len(colors)
     all_ids = torch.tensor([packer.answers[c] for c in COLORS])
     right = torch.tensor([packer.answers[c] for c in colors])
     answer = (1 - LABEL_SMOOTHING) * logits[:n].gather(1, right[:, None]).mean()
     smooth = LABEL_SMOOTHING * logits[:n][:, all_ids].mean()
-    return -(answer + smooth) - 0.1 * logits[n:, packer.stop].mean()
+    loss = -(answer + smooth) - 0.1 * logits[n : 2 * n, packer.stop].mean()
+    words = [token for some in segments for one in some if isinstance(one, Caption) for token in one[one.start :]]
+    if words:
+        loss = loss - 0.5 * logits[2 * n :].gather(1, torch.tensor(words)[:, None]).mean()
+    return loss
 
 
 def align(projector: PocketProjector, features: Features, embedding: torch.Tensor, packer: Packer, steps: int) -> None:
@@ -207,15 +233,22 @@ def align(projector: PocketProjector, features: Features, embedding: torch.Tenso
 
 
 def vision_batch(
-    rng: random.Random, packer: Packer, features: Features, count: int
+    rng: random.Random, packer: Packer, features: Features, count: int, apart: bool = False
 ) -> tuple[list[int], list[list[list[int]]], list[str]]:
-    """Scenes with their questions; now and then a text that agrees, or that speaks of a shape the scene lacks."""
-    indices = [rng.randrange(len(features.scenes)) for _ in range(count)]
+    """Scenes with their questions; now and then a text that agrees, or that speaks of a shape the scene lacks.
+
+    With ``apart``, only scenes whose figures stand apart.
+    """
+    indices: list[int] = []
+    while len(indices) < count:
+        i = rng.randrange(len(features.scenes))
+        if not apart or features.scenes[i].d_v <= 4:
+            indices.append(i)
     segments, colors = [], []
     for i in indices:
         scene = features.scenes[i]
         absent = [shape for shape in SHAPES if shape not in scene.shapes]
-        made = []
+        made: list[list[int]] = []
         for shape, color in scene.askable:
             text = ""
             chance = rng.random()
@@ -225,6 +258,8 @@ def vision_batch(
                 text = training_data.make_text(rng, shape, color, absent) + " "
             made.append(packer.segment(text + training_data.question(shape), color))
             colors.append(color)
+        if 1 <= scene.d_v <= 4:
+            made.append(packer.caption(scene.figures()))
         segments.append(made)
     return indices, segments, colors
 
@@ -299,6 +334,7 @@ def save_adapter(path: Path, projector: PocketProjector, lora: dict[str, Lora]) 
         tensors[f"language_model.{name}.lora_b"] = module.lora_b.detach().half().contiguous()
     partial = path.with_suffix(".part")
     save_file(tensors, str(partial), metadata={"lora_scale": "1.0", "lora_rank": str(LORA_RANK)})
+    partial.chmod(0o644)
     os.rename(partial, path)
 
 
@@ -329,7 +365,7 @@ def train(out: Path, scenes: int, align_steps: int, steps: int, text_every: int,
     lora = add_lora(model)
     lora_parameters = [p for module in lora.values() for p in (module.lora_a, module.lora_b)]
     print(f"trained: LoRA {sum(p.numel() for p in lora_parameters):,}, projector {sum(p.numel() for p in projector.parameters()):,}")
-    rates = (4e-4, 5e-4)
+    rates = (6e-4, 7e-4)
     optimizer = torch.optim.AdamW(
         [{"params": projector.parameters()}, {"params": lora_parameters}], lr=rates[0], weight_decay=0.01
     )
@@ -352,12 +388,12 @@ def train(out: Path, scenes: int, align_steps: int, steps: int, text_every: int,
         kind = "text" if step % text_every == text_every - 1 else "vision"
         with torch.autocast("cpu", torch.bfloat16):
             if kind == "vision":
-                indices, segments, colors = vision_batch(rng, packer, features, images)
+                indices, segments, colors = vision_batch(rng, packer, features, images, apart=step < steps // 2)
                 rows = run_packed(model, packer, projector(features.batch(indices)), segments)
             else:
                 segments, colors = text_batch(rng, packer, 24)
                 rows = run_packed(model, packer, None, segments)
-            loss = answer_loss(model, packer, rows, colors)
+            loss = answer_loss(model, packer, rows, colors, segments)
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(trainable, 1.0)

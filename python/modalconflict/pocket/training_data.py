@@ -103,6 +103,13 @@ class TrainingScene:
     shapes: set[str]
     cells: np.ndarray = field(repr=False)  # (49, 60) uint8: which (shape, colour) each grid cell holds
 
+    def figures(self) -> list[tuple[str, str]]:
+        """Return (shape, colour) of all figures in reading order of their first cell."""
+        found: list[int] = []
+        for cell in self.cells:
+            found.extend(label for label in np.flatnonzero(cell).tolist() if label not in found)
+        return [(SHAPES[label // len(COLORS)], COLORS[label % len(COLORS)]) for label in found]
+
 
 # How often each visual tier is drawn: the easy ones must be learned well, the hardest cannot be.
 TIER_WEIGHTS = (6, 9, 9, 7, 7, 4, 4, 4, 4, 1, 1, 1, 1, 1)
