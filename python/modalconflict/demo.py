@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modalconflict.errors import IoError
+from modalconflict.errors import IoError, ModelError
+from modalconflict.records.files import file_sha256
+from modalconflict.records.writing import write_json
 
 if TYPE_CHECKING:
     from modalconflict.analysis import Analysis
@@ -71,6 +74,16 @@ def missing_demo_parts() -> tuple[str, ...]:
     return tuple(INSTALL) if missing_parts() else ()
 
 
+def _model_identity() -> dict[str, str]:
+    """What an exported bundle was made of, so that a cached one is not taken for a newer model's."""
+    from modalconflict import __version__
+    from modalconflict.pocket.parts import ADAPTER
+
+    if not ADAPTER.is_file():
+        raise ModelError(f"the embedded model's adapter {ADAPTER} is missing; install the package again")
+    return {"modalconflict": __version__, "adapter_sha256": file_sha256(ADAPTER)}
+
+
 def run_demo(
     out: str | Path = "demo-study",
     *,
@@ -113,6 +126,7 @@ def run_demo(
 
     steps = steps or DemoSteps()
     out = Path(out)
+    made_of = _model_identity()
     begin = time.perf_counter()
 
     def say(text: str) -> None:
@@ -131,10 +145,15 @@ def run_demo(
         data = datasets.color_recognition(
             groups=groups, seed=seed, out=data_folder, threads=threads, progress=steps.draw
         )
-    if not (bundle / "bundle.json").is_file():
+    origin = out / "bundle-origin.json"
+    if (bundle / "bundle.json").is_file():
+        if not origin.is_file() or json.loads(origin.read_text(encoding="utf-8")) != made_of:
+            raise IoError(f"{bundle} was exported from another release of the embedded model; choose another --out")
+    else:
         say(f"exporting the embedded model to {bundle}")
         from modalconflict.export import export_path
 
+        write_json(origin, made_of)
         export_path("pocket", bundle, None, steps.export)
     say(f"running {len(data)} cases into {out / 'study'}")
     study = run(

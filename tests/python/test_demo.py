@@ -13,12 +13,12 @@ import modalconflict.export
 from modalconflict import demo
 from modalconflict.analysis import analyze
 from modalconflict.cli import app
-from modalconflict.errors import IoError
+from modalconflict.errors import IoError, ModelError
 from tiny_bundles import tiny_bundle
 
 
 @pytest.fixture
-def tiny_demo(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def tiny_demo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     """Replaces the embedded model by a tiny random one, whose answers are never right: the analysis takes all conflicts."""
     exported: list[str] = []
 
@@ -34,6 +34,8 @@ def tiny_demo(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         lambda records, **options: analyze(records, cases="all", replicates=100, **options),
     )
     monkeypatch.setattr("modalconflict.pocket.parts.missing_parts", lambda: [])
+    monkeypatch.setattr("modalconflict.pocket.parts.ADAPTER", tmp_path / "adapter.safetensors")
+    (tmp_path / "adapter.safetensors").write_bytes(b"weights")
     return exported
 
 
@@ -49,6 +51,16 @@ def test_the_demo_ends_by_naming_the_report(tiny_demo: list[str], tmp_path: Path
     assert again.exit_code == 0 and tiny_demo == ["pocket"] and "runs in" not in again.stdout
     other = CliRunner().invoke(app, ["demo", "--out", str(out), "--groups", "3"])
     assert other.exit_code == 1 and "holds a demo of 2 groups with seed 0; choose another --out" in other.stderr
+
+
+def test_a_cached_bundle_of_another_adapter_is_not_used(tiny_demo: list[str], tmp_path: Path) -> None:
+    demo.run_demo(tmp_path / "demo", groups=1)
+    (tmp_path / "adapter.safetensors").write_bytes(b"better weights")
+    with pytest.raises(IoError, match="exported from another release of the embedded model"):
+        demo.run_demo(tmp_path / "demo", groups=1)
+    (tmp_path / "adapter.safetensors").unlink()
+    with pytest.raises(ModelError, match="adapter .* is missing"):
+        demo.run_demo(tmp_path / "demo", groups=1)
 
 
 def test_steps_are_told(tiny_demo: list[str], tmp_path: Path) -> None:
