@@ -121,9 +121,17 @@ def _balance_point(content: dict[str, Any]) -> BalancePoint:
         "low": -math.inf if crossing else math.nan,
         "high": math.inf if crossing else math.nan,
     }
-    given = {k: ends[k] if k in ends and v is None else v for k, v in content.items()}
-    absent = {"level": math.nan, "groups": 0, "dispersion": 1.0, "replicates": 0, "replicates_without_crossing": 0}
-    return BalancePoint(**{**absent, **given, "flags": tuple(given["flags"])}, replicate_estimates=np.empty(0))
+    fields: dict[str, Any] = {
+        "level": math.nan,
+        "groups": 0,
+        "dispersion": 1.0,
+        "replicates": 0,
+        "replicates_without_crossing": 0,
+        **content,
+        **{name: missing for name, missing in ends.items() if content[name] is None},
+    }
+    fields["flags"] = tuple(fields["flags"])
+    return BalancePoint(**fields, replicate_estimates=np.empty(0))
 
 
 @dataclass
