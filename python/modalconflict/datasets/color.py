@@ -149,4 +149,6 @@ def write_manifest(table: pa.Table, folder: Path) -> None:
         os.replace(partial, folder / MANIFEST_FILE)
     except OSError as error:
         partial.unlink(missing_ok=True)
-        raise IoError(f"cannot write '{folder / MANIFEST_FILE}': {error.strerror or error}; check free space and permissions") from None
+        raise IoError(
+            f"cannot write '{folder / MANIFEST_FILE}': {error.strerror or error}; check free space and permissions"
+        ) from None

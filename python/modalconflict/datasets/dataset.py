@@ -104,7 +104,9 @@ def load(path: str | Path) -> Dataset:
     metadata = table.schema.metadata or {}
     version = metadata.get(VERSION_KEY, MANIFEST_VERSION.encode()).decode()
     if version != MANIFEST_VERSION:
-        raise InvalidArgument(f"'{manifest}' has manifest version {version}; this modalconflict reads version {MANIFEST_VERSION}")
+        raise InvalidArgument(
+            f"'{manifest}' has manifest version {version}; this modalconflict reads version {MANIFEST_VERSION}"
+        )
     table = validate_manifest(table, str(manifest))
     for row, image in enumerate(table["image"].to_pylist()):
         if not (folder / image).is_file():

@@ -66,7 +66,9 @@ def validate_manifest(table: pa.Table, source: str) -> pa.Table:
     columns: dict[str, pa.ChunkedArray] = {}
     for field in MANIFEST_SCHEMA:
         if field.name not in table.column_names:
-            raise InvalidArgument(f"'{source}' has no column '{field.name}'; the manifest's columns are listed in the documentation")
+            raise InvalidArgument(
+                f"'{source}' has no column '{field.name}'; the manifest's columns are listed in the documentation"
+            )
         column = table[field.name]
         try:
             columns[field.name] = column.cast(field.type)
@@ -88,7 +90,9 @@ def validate_manifest(table: pa.Table, source: str) -> pa.Table:
     for name in ("d_v", "d_t", "group"):
         _refuse(source, name, pc.less(columns[name], 0), f"{name} is negative; tiers and groups count from 0")
     extra = [name for name in table.column_names if name not in MANIFEST_SCHEMA.names]
-    schema = pa.schema([*MANIFEST_SCHEMA, *(table.schema.field(name) for name in extra)], metadata=table.schema.metadata)
+    schema = pa.schema(
+        [*MANIFEST_SCHEMA, *(table.schema.field(name) for name in extra)], metadata=table.schema.metadata
+    )
     return pa.table([*columns.values(), *(table[name] for name in extra)], schema=schema)
 
 

@@ -103,9 +103,7 @@ class PocketModel(nn.Module):
         """The decoder's configuration."""
         return self.language_model.config
 
-    def forward(
-        self, input_ids: torch.Tensor, pixel_values: torch.Tensor | None = None, **kwargs: Any
-    ) -> Any:
+    def forward(self, input_ids: torch.Tensor, pixel_values: torch.Tensor | None = None, **kwargs: Any) -> Any:
         """Run a prompt.
 
         Parameters

@@ -104,7 +104,9 @@ def merge_adapter(language_model: Any, projector: Any, adapter: str | Path = ADA
                 continue
             target = name.removesuffix(".lora_a").removeprefix("language_model.") + ".weight"
             if target not in weights:
-                raise IoError(f"pocket's adapter '{path}' names '{target}', which the decoder lacks; reinstall modalconflict")
+                raise IoError(
+                    f"pocket's adapter '{path}' names '{target}', which the decoder lacks; reinstall modalconflict"
+                )
             weights[target] += scale * (tensors[name.removesuffix("a") + "b"] @ down)
 
 

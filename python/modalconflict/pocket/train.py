@@ -6,8 +6,6 @@
 
 The first half of the instruction steps see only the tiers whose figures stand apart, and there a caption that names every
 figure beside the questions: to answer, the decoder must first find the cell that holds the shape.
-
-Several questions about one image share its tokens in one packed sequence; a mask keeps them apart.
 """
 
 from __future__ import annotations
@@ -26,13 +24,15 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from modalconflict import _dataset
 from modalconflict.pocket import parts, training_data
-from modalconflict.pocket.modeling import NUM_IMAGE_TOKENS, PocketProjector
-from modalconflict.pocket.prompt import PROMPT_END, PROMPT_START, STOP_TOKEN, pixel_values
+from modalconflict.pocket.align import align
+from modalconflict.pocket.evaluate import HELD_OUT_SEED, evaluate
+from modalconflict.pocket.features import Features
+from modalconflict.pocket.modeling import PocketProjector
+from modalconflict.pocket.packing import Caption, Packer, run_packed
 from modalconflict.pocket.training_data import COLORS, SHAPES
 
-TRAIN_SEED, HELD_OUT_SEED = 7_000_001, 7_000_002  # no study of a person uses these
+TRAIN_SEED = 7_000_001  # no study of a person uses it
 LORA_RANK = 16
 LORA_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 LABEL_SMOOTHING = 0.04  # over the six colours: a floor of about 0.2 nats keeps both modalities' entropies comparable
@@ -65,118 +65,6 @@ def add_lora(language_model: nn.Module) -> dict[str, Lora]:
     return wrapped
 
 
-class Features:
-    """Scenes and their tower features, computed once a count and seed and memory-mapped."""
-
-    def __init__(self, folder: Path, name: str, seed: int, count: int, tiers: list[int] | None = None) -> None:
-        self.scenes = []
-        path = folder / f"{name}-{count}.npy"
-        done = path.exists()
-        shape = (count, NUM_IMAGE_TOKENS, 1408)
-        partial = path.with_suffix(".part")
-        array = np.load(path, mmap_mode="r") if done else np.lib.format.open_memmap(partial, "w+", np.float16, shape)
-        tower = None if done else parts.load_vision_tower().to(memory_format=torch.channels_last)
-        pixels: list[np.ndarray] = []
-        start = time.time()
-        for i in range(count):
-            scene = training_data.make_scene(seed, i, None if tiers is None else tiers[i])
-            if tower is not None:
-                pixels.append(pixel_values(scene.image))
-                if len(pixels) == 32 or i == count - 1:
-                    batch = torch.from_numpy(np.stack(pixels)).contiguous(memory_format=torch.channels_last)
-                    # bfloat16 halves the time; the adapter meets the same order of noise as it will in half precision.
-                    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=tiers is None):
-                        array[i + 1 - len(pixels) : i + 1] = tower(batch).half().numpy()
-                    pixels = []
-                if i % 2048 == 0:
-                    print(f"features {name}: {i}/{count}, {time.time() - start:.0f} s", flush=True)
-            scene.image = None  # type: ignore[assignment]  # 20,000 pictures would not fit beside the features
-            self.scenes.append(scene)
-        if not done:
-            array.flush()
-            os.rename(partial, path)
-            array = np.load(path, mmap_mode="r")
-        self.array = array
-
-    def batch(self, indices: list[int]) -> torch.Tensor:
-        """Features of shape (len(indices), 49, 1408), float32."""
-        return torch.from_numpy(np.stack([self.array[i] for i in indices])).float()
-
-
-class Caption(list[int]):
-    """Token ids of a request and its answer of many tokens, which begins at ``start``."""
-
-    def __init__(self, ids: list[int], start: int) -> None:
-        super().__init__(ids)
-        self.start = start
-
-
-class Packer:
-    """Builds packed sequences: [prefix][image] then segments of [question][answer] that do not see each other."""
-
-    def __init__(self, tokenizer: Any) -> None:
-        self.tokenizer = tokenizer
-        self.start = self.ids(PROMPT_START)
-        self.end = self.ids(PROMPT_END)
-        self.stop = self.ids(STOP_TOKEN)[0]
-        self.answers = {color: self.ids(" " + color)[0] for color in COLORS}
-
-    def ids(self, text: str) -> list[int]:
-        """Token ids, nothing added."""
-        return list(self.tokenizer(text, add_special_tokens=False).input_ids)
-
-    def segment(self, text: str, answer: str) -> list[int]:
-        """One question with its answer's token."""
-        return [*self.ids(text), *self.end, self.answers[answer]]
-
-    def caption(self, figures: list[tuple[str, str]]) -> Caption:
-        """A request to name the figures, with its answer."""
-        asked = [*self.ids("Name every shape with its color."), *self.end]
-        named = ",".join(f" {color} {shape}" for shape, color in figures)
-        return Caption([*asked, *self.ids(named), self.stop], len(asked))
-
-
-def run_packed(
-    model: Any, packer: Packer, image: torch.Tensor | None, segments: list[list[list[int]]]
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Hidden states that predict the answers, the stop tokens and the captions' tokens, in reading order, each (n, d)."""
-    batch = len(segments)
-    prefix = len(packer.start) + (0 if image is None else NUM_IMAGE_TOKENS)
-    length = prefix + max(sum(map(len, s)) for s in segments)
-    embedding = model.get_input_embeddings()
-    ids = torch.zeros(batch, length, dtype=torch.long)
-    position = torch.zeros(batch, length, dtype=torch.long)
-    owner = torch.full((batch, length), -1, dtype=torch.long)  # which segment a token is of; 0 is the prefix
-    answer_rows, stop_rows, caption_rows = [], [], []
-    for b, parts_of in enumerate(segments):
-        ids[b, : len(packer.start)] = torch.tensor(packer.start)
-        position[b, :prefix] = torch.arange(prefix)
-        owner[b, :prefix] = 0
-        at = prefix
-        for number, segment in enumerate(parts_of, start=1):
-            stop = at + len(segment)
-            ids[b, at:stop] = torch.tensor(segment)
-            position[b, at:stop] = torch.arange(prefix, prefix + len(segment))
-            owner[b, at:stop] = number
-            if isinstance(segment, Caption):
-                caption_rows.extend(range(b * length + at + segment.start - 1, b * length + stop - 1))
-            else:
-                answer_rows.append(b * length + stop - 2)
-                stop_rows.append(b * length + stop - 1)
-            at = stop
-    hidden = embedding(ids)
-    if image is not None:
-        first = len(packer.start)
-        hidden = torch.cat([hidden[:, :first], image.to(hidden.dtype), hidden[:, prefix:]], dim=1)
-    same = owner[:, :, None] == owner[:, None, :]
-    allowed = (same | (owner[:, None, :] == 0)) & torch.ones(length, length, dtype=torch.bool).tril()
-    allowed |= torch.eye(length, dtype=torch.bool)  # padding looks at itself: a row of -inf would be NaN
-    mask = torch.zeros(batch, 1, length, length).masked_fill(~allowed[:, None], torch.finfo(torch.float32).min)
-    output = model.model(inputs_embeds=hidden, attention_mask=mask.to(hidden.dtype), position_ids=position, use_cache=False)
-    flat = output.last_hidden_state.reshape(batch * length, -1)
-    return flat[answer_rows], flat[stop_rows], flat[caption_rows]
-
-
 def answer_loss(
     model: Any, packer: Packer, rows: tuple[torch.Tensor, ...], colors: list[str], segments: list[list[list[int]]]
 ) -> torch.Tensor:
@@ -192,44 +80,6 @@ def answer_loss(
     if words:
         loss = loss - 0.5 * logits[2 * n :].gather(1, torch.tensor(words)[:, None]).mean()
     return loss
-
-
-def align(projector: PocketProjector, features: Features, embedding: torch.Tensor, packer: Packer, steps: int) -> None:
-    """Stage 1: cells learn to hold the words for their figures; a linear read-out says which, the embeddings say where to."""
-    words = torch.stack(
-        [
-            embedding[packer.ids(" " + shape)].mean(0) + embedding[packer.ids(" " + color)].mean(0)
-            for shape in SHAPES
-            for color in COLORS
-        ]
-    )
-    empty = embedding[packer.ids(" white")].mean(0)
-    readout = nn.Linear(words.shape[1], words.shape[0])
-    optimizer = torch.optim.AdamW([*projector.parameters(), *readout.parameters()], lr=1.5e-3, weight_decay=0.01)
-    rng = random.Random(1)
-    scale = words.norm(dim=1).mean()
-    for step in range(steps):
-        for group in optimizer.param_groups:
-            group["lr"] = 1.5e-3 * min(1.0, (step + 1) / 50) * (1 - 0.95 * step / steps)
-        indices = [rng.randrange(len(features.scenes)) for _ in range(64)]
-        labels = torch.from_numpy(np.stack([features.scenes[i].cells for i in indices])).float()
-        with torch.autocast("cpu", torch.bfloat16):
-            tokens = projector(features.batch(indices))
-        tokens = tokens.float()
-        found = readout(nn.functional.layer_norm(tokens, tokens.shape[-1:]))
-        recognise = nn.functional.binary_cross_entropy_with_logits(found, labels, pos_weight=torch.tensor(3.0))
-        count = labels.sum(-1, keepdim=True)
-        wanted = torch.where(count > 0, labels @ words / count.clamp_min(1), empty)
-        crowded = (count > 2).squeeze(-1)
-        speak = ((tokens - wanted) / scale).square().sum(-1)[~crowded].mean()
-        loss = 20 * recognise + speak
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        if step % 100 == 0:
-            single = (count == 1).squeeze(-1)
-            right = (found[single].argmax(-1) == labels[single].argmax(-1)).float().mean()
-            print(f"align {step}: loss {loss.item():.3f}, cells named {right.item():.3f}", flush=True)
 
 
 def vision_batch(
@@ -278,54 +128,6 @@ def text_batch(rng: random.Random, packer: Packer, count: int) -> tuple[list[lis
     return segments, colors
 
 
-@torch.inference_mode()
-def evaluate(model: Any, projector: PocketProjector, packer: Packer, held: Features, texts: int = 120) -> dict[str, Any]:
-    """Accuracy and entropy by tier on held-out scenes, and on the dataset's own texts (phrasings never trained on)."""
-    projector.eval()
-
-    def read(rows: torch.Tensor, colors: list[str]) -> tuple[np.ndarray, np.ndarray]:
-        log_p = model.lm_head(rows).float().log_softmax(-1)
-        right = torch.tensor([packer.answers[c] for c in colors])
-        return (log_p.argmax(-1) == right).numpy(), (-(log_p.exp() * log_p).sum(-1)).numpy()
-
-    correct, entropy = [], []
-    for at in range(0, len(held.scenes), 16):
-        scenes = held.scenes[at : at + 16]
-        colors = [scene.askable[0][1] for scene in scenes]
-        segments = [[packer.segment(training_data.question(s.askable[0][0]), s.askable[0][1])] for s in scenes]
-        image = projector(held.batch(list(range(at, at + len(scenes)))))
-        hit, h = read(run_packed(model, packer, image, segments)[0], colors)
-        correct.append(hit)
-        entropy.append(h)
-    hits, hs = np.concatenate(correct), np.concatenate(entropy)
-    tiers = np.array([scene.d_v for scene in held.scenes])
-    result: dict[str, Any] = {
-        "vision_accuracy": [round(float(hits[tiers == t].mean()), 3) for t in range(14)],
-        "vision_entropy": [round(float(hs[tiers == t].mean()), 3) for t in range(14)],
-    }
-    options = _dataset.ColorRecognitionOptions(groups=texts, seed=HELD_OUT_SEED)
-    kinds: dict[str, list[tuple[bool, float]]] = {}
-    for d_t in range(3):
-        groups = [_dataset.color_group(options, i) for i in range(texts)]
-        for at in range(0, texts, 24):
-            some = groups[at : at + 24]
-            segments = [
-                [packer.segment(f"{_dataset.color_text(options, g, d_t)[0]} {_dataset.color_question(g)}", g.answer_text)]
-                for g in some
-            ]
-            hit, h = read(run_packed(model, packer, None, segments)[0], [g.answer_text for g in some])
-            for g, one, value in zip(some, hit, h, strict=True):
-                seen = g.entity in training_data.training_entities(g.answer_text)
-                kind = f"d_t {d_t}" if d_t < 2 else ("d_t 2 seen" if seen else "d_t 2 unseen")
-                kinds.setdefault(kind, []).append((bool(one), float(value)))
-    result["text"] = {
-        kind: {"accuracy": round(float(np.mean([a for a, _ in v])), 3), "entropy": round(float(np.mean([h for _, h in v])), 3)}
-        for kind, v in sorted(kinds.items())
-    }
-    projector.train()
-    return result
-
-
 def save_adapter(path: Path, projector: PocketProjector, lora: dict[str, Lora]) -> None:
     """Write projector and LoRA as float16 safetensors, whole or not at all."""
     tensors = {f"projector.{name}": value.half().contiguous() for name, value in projector.state_dict().items()}
@@ -364,7 +166,9 @@ def train(out: Path, scenes: int, align_steps: int, steps: int, text_every: int,
     model.to(torch.bfloat16)  # frozen weights; what is trained stays in float32 under autocast
     lora = add_lora(model)
     lora_parameters = [p for module in lora.values() for p in (module.lora_a, module.lora_b)]
-    print(f"trained: LoRA {sum(p.numel() for p in lora_parameters):,}, projector {sum(p.numel() for p in projector.parameters()):,}")
+    print(
+        f"trained: LoRA {sum(p.numel() for p in lora_parameters):,}, projector {sum(p.numel() for p in projector.parameters()):,}"
+    )
     rates = (6e-4, 7e-4)
     optimizer = torch.optim.AdamW(
         [{"params": projector.parameters()}, {"params": lora_parameters}], lr=rates[0], weight_decay=0.01
@@ -384,7 +188,9 @@ def train(out: Path, scenes: int, align_steps: int, steps: int, text_every: int,
     for step in range(first, steps):
         rng = random.Random(f"step/{step}")  # a resumed run sees what an undisturbed one would
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
-            group["lr"] = rate * min(1.0, (step + 1) / 40) * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * step / steps)))
+            group["lr"] = (
+                rate * min(1.0, (step + 1) / 40) * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * step / steps)))
+            )
         kind = "text" if step % text_every == text_every - 1 else "vision"
         with torch.autocast("cpu", torch.bfloat16):
             if kind == "vision":
@@ -404,7 +210,13 @@ def train(out: Path, scenes: int, align_steps: int, steps: int, text_every: int,
             print(f"step {step}/{steps}, {time.time() - start:.0f} s, {recent}", flush=True)
         if (step + 1) % 100 == 0 or step == steps - 1:
             with torch.autocast("cpu", torch.bfloat16):
-                log.append({"step": step + 1, "seconds": round(time.time() - start), **evaluate(model, projector, packer, held)})
+                log.append(
+                    {
+                        "step": step + 1,
+                        "seconds": round(time.time() - start),
+                        **evaluate(model, projector, packer, held),
+                    }
+                )
             print(json.dumps(log[-1]), flush=True)
             save_checkpoint(
                 checkpoint,
@@ -418,14 +230,20 @@ def train(out: Path, scenes: int, align_steps: int, steps: int, text_every: int,
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, help="working folder: features, checkpoints, adapter.safetensors")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="working folder: features, checkpoints, adapter.safetensors"
+    )
     parser.add_argument("--scenes", type=int, default=16_000, help="training scenes (default: %(default)s)")
-    parser.add_argument("--align-steps", type=int, default=1_500, help="steps of the projector alone (default: %(default)s)")
+    parser.add_argument(
+        "--align-steps", type=int, default=1_500, help="steps of the projector alone (default: %(default)s)"
+    )
     parser.add_argument("--steps", type=int, default=1_800, help="steps of projector and LoRA (default: %(default)s)")
     parser.add_argument("--text-every", type=int, default=8, help="every Nth step is on texts (default: %(default)s)")
     parser.add_argument("--images", type=int, default=8, help="images a vision step (default: %(default)s)")
     arguments = parser.parse_args()
-    train(arguments.out, arguments.scenes, arguments.align_steps, arguments.steps, arguments.text_every, arguments.images)
+    train(
+        arguments.out, arguments.scenes, arguments.align_steps, arguments.steps, arguments.text_every, arguments.images
+    )
 
 
 if __name__ == "__main__":

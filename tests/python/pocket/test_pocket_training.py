@@ -70,7 +70,7 @@ def test_joint_prompts_never_hold_a_conflict(scenes):
 def test_answers_of_scenes_are_what_the_picture_shows(scenes):
     for scene in scenes.scenes:
         for shape, color in scene.askable:
-            wanted = np.array([getattr(_dataset, "COLORS").index(color)])
+            wanted = np.array([_dataset.COLORS.index(color)])
             cells = scene.cells[:, training_data.SHAPES.index(shape) * 6 + wanted]
             assert cells.any(), "a figure that is asked about lies in some cell of the grid"
             assert shape in scene.shapes
@@ -79,8 +79,7 @@ def test_answers_of_scenes_are_what_the_picture_shows(scenes):
 def test_held_out_is_held_out():
     options = _dataset.ColorRecognitionOptions(groups=200, seed=train.HELD_OUT_SEED)
     frames = {
-        re.sub(r"\{\w\}", "", p)
-        for p in (*training_data._DIRECT, *training_data._INDIRECT, *training_data._KNOWLEDGE)
+        re.sub(r"\{\w\}", "", p) for p in (*training_data._DIRECT, *training_data._INDIRECT, *training_data._KNOWLEDGE)
     }
     for index in range(200):
         group = _dataset.color_group(options, index)
@@ -98,11 +97,19 @@ def test_packed_questions_equal_separate_ones():
     torch.manual_seed(0)
     model = LlamaForCausalLM(
         LlamaConfig(
-            hidden_size=32, intermediate_size=64, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2, vocab_size=400
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=3,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            vocab_size=400,
         )
     ).eval()
     packer = train.Packer(WordTokenizer())
-    questions = [[packer.segment(training_data.question(s), "red") for s in ("circle", "star")], [packer.segment("Hi", "blue")]]
+    questions = [
+        [packer.segment(training_data.question(s), "red") for s in ("circle", "star")],
+        [packer.segment("Hi", "blue")],
+    ]
     image = torch.randn(2, NUM_IMAGE_TOKENS, 32)
     with torch.inference_mode():
         answer_rows, stop_rows, _ = train.run_packed(model, packer, image, questions)
@@ -119,7 +126,12 @@ def test_packed_questions_equal_separate_ones():
 def test_merged_adapter_equals_the_trained_modules(tmp_path):
     torch.manual_seed(1)
     config = LlamaConfig(
-        hidden_size=576, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, vocab_size=50
+        hidden_size=576,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        vocab_size=50,
     )
     plain = LlamaForCausalLM(config).eval()
     trained = LlamaForCausalLM(config).eval()
@@ -177,7 +189,12 @@ def test_image_tokens_take_the_picture():
             return torch.ones(pixels.shape[0], NUM_IMAGE_TOKENS, 1408)
 
     config = LlamaConfig(
-        hidden_size=576, intermediate_size=32, num_hidden_layers=1, num_attention_heads=4, num_key_value_heads=2, vocab_size=20
+        hidden_size=576,
+        intermediate_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        vocab_size=20,
     )
     torch.manual_seed(2)
     model = PocketModel(Tower(), PocketProjector(), LlamaForCausalLM(config)).eval()
