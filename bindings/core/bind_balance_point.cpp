@@ -2,7 +2,6 @@
 
 #include <modalconflict/core/balance_point.hpp>
 
-#include <pybind11/stl.h>
 
 #include <string>
 

@@ -2,7 +2,6 @@
 
 #include <modalconflict/core/logistic_fit.hpp>
 
-#include <pybind11/stl.h>
 
 namespace modalconflict::bindings {
 
@@ -49,6 +48,14 @@ void bind_logistic_fit(py::module_& m) {
             });
         },
         py::arg("x"), py::arg("y"), py::arg("weights"), py::arg("options"), py::arg("groups"));
+    m.def(
+        "beta_binomial_fit",
+        [](const Array<double>& x, const Array<double>& successes, const Array<double>& trials,
+           const LogisticOptions& options) {
+            BetaBinomialFit fit = unlocked([&] { return beta_binomial_fit(view(x), view(successes), view(trials), options); });
+            return py::make_tuple(std::move(fit.curve), fit.overdispersion, fit.likelihood_ratio, fit.p_value);
+        },
+        py::arg("x"), py::arg("successes"), py::arg("trials"), py::arg("options"));
 }
 
 }  // namespace modalconflict::bindings

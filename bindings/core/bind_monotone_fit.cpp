@@ -2,7 +2,6 @@
 
 #include <modalconflict/core/monotone_fit.hpp>
 
-#include <pybind11/stl.h>
 
 namespace modalconflict::bindings {
 namespace {

@@ -3,7 +3,6 @@
 #include <modalconflict/core/outcome.hpp>
 #include <modalconflict/error.hpp>
 
-#include <pybind11/stl.h>
 
 #include <string>
 

@@ -4,7 +4,6 @@
 #include <modalconflict/core/uncertainty.hpp>
 #include <modalconflict/error.hpp>
 
-#include <pybind11/stl.h>
 
 #include <string>
 

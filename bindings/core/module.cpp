@@ -12,4 +12,7 @@ PYBIND11_MODULE(_core, m) {
     bind_monotone_fit(m);
     bind_logistic_fit(m);
     bind_balance_point(m);
+    bind_calibration(m);
+    bind_monotonicity(m);
+    bind_comparison(m);
 }

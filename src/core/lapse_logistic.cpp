@@ -62,9 +62,15 @@ std::array<bool, 4> free_parameters(const LapseParameters& t, const Eigen::Vecto
 
 LapseSolution maximise(const LapseData& data, LapseParameters start, const LapseBounds& bounds, int max_iterations,
                        double tolerance) {
+    const LapseEvaluate evaluate_at = [&](const LapseParameters& parameters) { return evaluate(data, parameters); };
+    return maximise(evaluate_at, start, bounds, max_iterations, tolerance);
+}
+
+LapseSolution maximise(const LapseEvaluate& evaluate_at, LapseParameters start, const LapseBounds& bounds,
+                       int max_iterations, double tolerance) {
     LapseSolution now;
     for (std::size_t i = 0; i < 4; ++i) now.parameters[i] = std::clamp(start[i], bounds.low[i], bounds.high[i]);
-    now.state = evaluate(data, now.parameters);
+    now.state = evaluate_at(now.parameters);
     double damping = 0.0;
     for (int iteration = 0; iteration < max_iterations; ++iteration) {
         const auto free = free_parameters(now.parameters, now.state.gradient, bounds);
@@ -92,7 +98,7 @@ LapseSolution maximise(const LapseData& data, LapseParameters start, const Lapse
             next.parameters[i] =
                 std::clamp(now.parameters[i] + step[static_cast<Eigen::Index>(i)], bounds.low[i], bounds.high[i]);
         }
-        next.state = evaluate(data, next.parameters);
+        next.state = evaluate_at(next.parameters);
         const double slack = 1e-13 * std::abs(now.state.log_likelihood);
         if (next.state.log_likelihood >= now.state.log_likelihood - slack) {
             const bool done = damping <= 1e-3 && promised < tolerance;

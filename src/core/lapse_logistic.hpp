@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstddef>
+#include <functional>
 #include <span>
 
 namespace modalconflict::detail {
@@ -37,10 +38,16 @@ struct LapseSolution {
     bool converged = false;
 };
 
+using LapseEvaluate = std::function<LapseState(const LapseParameters&)>;
+
 /// Projected, damped Newton steps on the exact Hessian from one start.
 ///
 /// @param tolerance  Stops once a step promises less than this much log likelihood (the step is still taken).
 [[nodiscard]] LapseSolution maximise(const LapseData& data, LapseParameters start, const LapseBounds& bounds,
+                                     int max_iterations, double tolerance);
+
+/// The same for another likelihood of the curve.
+[[nodiscard]] LapseSolution maximise(const LapseEvaluate& evaluate_at, LapseParameters start, const LapseBounds& bounds,
                                      int max_iterations, double tolerance);
 
 /// Which parameters move: not fixed, and not held at a bound by the gradient.

@@ -4,7 +4,7 @@
 #include "lapse_logistic.hpp"
 #include "standardised.hpp"
 
-#include <Eigen/LU>
+#include <Eigen/Core>
 
 #include <algorithm>
 #include <limits>
@@ -23,20 +23,7 @@ void check(std::span<const double> x, std::span<const double> y, std::span<const
     checks::within("y", y, 0.0, 1.0);
     checks::weights("weights", weights, x.size());
     if (!groups.empty()) checks::same_length("groups", groups.size(), "x", x.size());
-    if (std::all_of(x.begin(), x.end(), [&](double value) { return value == x[0]; })) {
-        checks::fail("x has one distinct value, ", x[0], ": a curve needs at least two");
-    }
-    if (!(options.max_lapse >= 0.0 && options.max_lapse < 0.5)) {
-        checks::fail("max_lapse is ", options.max_lapse, ": use a number within [0, 0.5)");
-    }
-    const auto fixed = [](std::string_view name, const std::optional<double>& lapse) {
-        if (lapse && !(*lapse >= 0.0 && *lapse < 0.5)) {
-            checks::fail(name, " is ", *lapse, ": hold it within [0, 0.5) or leave it free");
-        }
-    };
-    fixed("lower_lapse", options.lower_lapse);
-    fixed("upper_lapse", options.upper_lapse);
-    if (options.max_iterations < 1) checks::fail("max_iterations is ", options.max_iterations, ": allow at least one");
+    detail::check_curve(x, options);
 }
 
 bool is_separated(std::span<const double> x, std::span<const double> y, std::span<const double> weights,
@@ -54,19 +41,7 @@ bool is_separated(std::span<const double> x, std::span<const double> y, std::spa
 /// Inverse information, or the sandwich around the groups' summed scores, over the parameters that move.
 Eigen::Matrix4d covariance(const detail::LapseData& data, const detail::LapseSolution& solution,
                            const detail::LapseBounds& bounds, std::span<const std::size_t> groups) {
-    const auto free = detail::free_parameters(solution.parameters, solution.state.gradient, bounds);
-    Eigen::Matrix4d information = Eigen::Matrix4d::Identity();
-    Eigen::Matrix4d select = Eigen::Matrix4d::Zero();
-    for (Eigen::Index i = 0; i < 4; ++i) {
-        if (!free[static_cast<std::size_t>(i)]) continue;
-        select(i, i) = 1.0;
-        for (Eigen::Index j = 0; j < 4; ++j) {
-            if (free[static_cast<std::size_t>(j)]) information(i, j) = solution.state.information(i, j);
-        }
-    }
-    const Eigen::FullPivLU<Eigen::Matrix4d> lu(information);
-    if (!lu.isInvertible()) return Eigen::Matrix4d::Constant(std::numeric_limits<double>::quiet_NaN());
-    const Eigen::Matrix4d inverse = select * lu.inverse() * select;
+    const Eigen::Matrix4d inverse = detail::inverse_information(solution, bounds);
     if (groups.empty()) return inverse;
     const std::size_t count = 1 + *std::max_element(groups.begin(), groups.end());
     std::vector<Eigen::Vector4d> sums(count, Eigen::Vector4d::Zero());
@@ -118,24 +93,11 @@ LogisticFit logistic_fit(std::span<const double> x, std::span<const double> y, s
     const bool binary = std::all_of(y.begin(), y.end(), [](double v) { return v == 0.0 || v == 1.0; });
     const detail::LapseData data{z, y, weights, binary};
     const detail::LapseBounds bounds = detail::lapse_bounds(options);
-    const detail::LapseSolution solution = detail::maximise_from_many(data, bounds, options.max_iterations);
-    const auto& t = solution.parameters;
-    fit.slope = t[1] / scale.spread;
-    fit.intercept = t[0] - t[1] * scale.centre / scale.spread;
-    fit.lower_lapse = t[2];
-    fit.upper_lapse = t[3];
-    fit.width = fit.slope == 0.0 ? kInfinity : 1.0 / std::abs(fit.slope);
-    fit.location = fit.slope == 0.0 ? std::numeric_limits<double>::quiet_NaN() : -fit.intercept / fit.slope;
-    fit.log_likelihood = solution.state.log_likelihood;
-    fit.converged = solution.converged;
+    const auto evaluate_at = [&](const detail::LapseParameters& parameters) { return detail::evaluate(data, parameters); };
+    const detail::LapseSolution solution = detail::maximise_from_many(evaluate_at, bounds, options.max_iterations);
+    fit = detail::as_fit(solution, scale, bounds, options, covariance(data, solution, bounds, groups));
+    fit.observations = x.size();
     fit.separated = is_separated(x, y, weights, options.increasing);
-    const auto capped = [&](std::size_t i) { return bounds.low[i] < bounds.high[i] && t[i] >= bounds.high[i]; };
-    fit.lapse_at_bound = options.max_lapse > 0.0 && (capped(2) || capped(3));
-    Eigen::Matrix4d back = Eigen::Matrix4d::Identity();
-    back(0, 1) = -scale.centre / scale.spread;
-    back(1, 1) = 1.0 / scale.spread;
-    const Eigen::Matrix4d spread = back * covariance(data, solution, bounds, groups) * back.transpose();
-    Eigen::Map<Eigen::Matrix<double, 4, 4, Eigen::RowMajor>>(fit.covariance.data()) = spread;
     return fit;
 }
 

@@ -20,6 +20,16 @@ struct Standardised {
 LapseBounds lapse_bounds(const LogisticOptions& options);
 
 /// The best of several starts: lapses make the likelihood many-peaked.
-LapseSolution maximise_from_many(const LapseData& data, const LapseBounds& bounds, int max_iterations);
+LapseSolution maximise_from_many(const LapseEvaluate& evaluate_at, const LapseBounds& bounds, int max_iterations);
+
+/// A solution in standard units as a fit in the units of x, with the covariance given in standard units.
+LogisticFit as_fit(const LapseSolution& solution, const Standardised& scale, const LapseBounds& bounds,
+                   const LogisticOptions& options, const Eigen::Matrix4d& covariance);
+
+/// Inverse information over the parameters that move; NaN where it is singular.
+Eigen::Matrix4d inverse_information(const LapseSolution& solution, const LapseBounds& bounds);
+
+/// Checks that every fit of the curve shares. @throws InvalidArgument
+void check_curve(std::span<const double> x, const LogisticOptions& options);
 
 }  // namespace modalconflict::detail

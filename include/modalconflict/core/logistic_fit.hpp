@@ -51,4 +51,24 @@ struct LogisticFit {
                                        std::span<const double> weights = {}, const LogisticOptions& options = {},
                                        std::span<const std::size_t> groups = {});
 
+/// A curve through blocks of trials that scatter more than independent trials would.
+struct BetaBinomialFit {
+    LogisticFit curve;            ///< its covariance takes the overdispersion as known
+    double overdispersion = 0.0;  ///< ρ, the correlation of two trials of a block; 0 is the binomial
+    double likelihood_ratio = 0.0;  ///< twice the gain over the binomial fit
+    double p_value = 1.0;         ///< of that gain under ρ = 0, a half chi-square
+};
+
+/// Maximum likelihood with a beta-binomial distribution of each block's successes.
+///
+/// @param x          Shape (blocks,), at least two distinct values.
+/// @param successes  Whole numbers within 0 and trials.
+/// @param trials     Whole numbers; at least one above one, since single trials cannot show overdispersion.
+/// @throws InvalidArgument  naming the argument and the index.
+///
+/// Source: Schütt, Harmeling, Macke & Wichmann (2016), Painfree and accurate Bayesian estimation of psychometric functions
+/// for (potentially) overdispersed data.
+[[nodiscard]] BetaBinomialFit beta_binomial_fit(std::span<const double> x, std::span<const double> successes,
+                                                std::span<const double> trials, const LogisticOptions& options = {});
+
 }  // namespace modalconflict

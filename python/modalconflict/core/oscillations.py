@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from modalconflict import _core
+from modalconflict.core._arrays import group_codes, seed_of, thread_count, vector
 from modalconflict.errors import InvalidArgument
 
-__all__ = ["count_oscillations"]
+__all__ = ["PermutationTest", "commitment_layer", "count_oscillations", "permutation_test"]
 
 
 def count_oscillations(labels: Sequence[str] | Sequence[Sequence[str]], *, by_third: bool = False) -> Any:
@@ -65,3 +68,119 @@ def count_oscillations(labels: Sequence[str] | Sequence[Sequence[str]], *, by_th
         return thirds[0] if single else thirds
     totals = thirds.sum(axis=1, dtype=np.int64)
     return int(totals[0]) if single else totals
+
+
+def commitment_layer(lead: npt.ArrayLike) -> Any:
+    """First layer from which the winner stays ahead.
+
+    Parameters
+    ----------
+    lead : array_like, shape (layers,) or (cases, layers)
+        Logit of the text's answer minus that of the image's, in the order of depth.
+
+    Returns
+    -------
+    int or numpy.ndarray of int, shape (cases,)
+        Index of the layer; -1 where the last layer is undecided (a lead of zero) or there is no layer.
+
+    Raises
+    ------
+    InvalidArgument
+        Naming the case and the layer of a NaN.
+
+    Examples
+    --------
+    >>> import modalconflict as mc
+    >>> mc.commitment_layer([0.5, -0.2, 0.1, 0.9])
+    2
+    """
+    array = np.asarray(lead, dtype=np.float64)
+    if array.ndim not in (1, 2):
+        raise InvalidArgument(f"lead has {array.ndim} axes: give one lead a layer, or one row a case")
+    found = _core.commitment_layers(np.atleast_2d(array))
+    return int(found[0]) if array.ndim == 1 else found
+
+
+@dataclass(frozen=True)
+class PermutationTest:
+    """Difference of two kinds of cases, and how often shuffling the kinds gives as large a one.
+
+    Attributes
+    ----------
+    difference : float
+        Mean of the first kind minus mean of the second.
+    p_value : float
+        Two-sided; the observed labelling counts as one shuffle.
+    first, second : int
+        Cases of each kind.
+    permutations : int
+    """
+
+    difference: float
+    p_value: float
+    first: int
+    second: int
+    permutations: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields by name."""
+        return asdict(self)
+
+
+def permutation_test(
+    values: npt.ArrayLike,
+    is_first: npt.ArrayLike,
+    groups: Any = None,
+    *,
+    permutations: int = 10000,
+    random_state: int | None = 0,
+    threads: int | None = None,
+) -> PermutationTest:
+    """Do ambiguous cases oscillate more than clear ones?
+
+    Parameters
+    ----------
+    values : array_like, shape (n,)
+        Oscillations (or anything else) a case.
+    is_first : array_like of bool, shape (n,)
+        True for the first kind (ambiguous), False for the second (clear).
+    groups : array_like, shape (n,), optional
+        Shuffle within groups only, so that what the cases of a group share stays where it is.
+    permutations : int
+        Shuffles, at least 100.
+    random_state, threads
+        As for `balance_point`.
+
+    Returns
+    -------
+    PermutationTest
+
+    Raises
+    ------
+    InvalidArgument
+        Naming the argument and the index.
+
+    References
+    ----------
+    Phipson & Smyth (2010), Permutation P-values Should Never Be Zero.
+
+    Examples
+    --------
+    >>> import modalconflict as mc
+    >>> mc.permutation_test([3, 2, 3, 2, 0, 1, 0, 1], [1, 1, 1, 1, 0, 0, 0, 0]).difference
+    2.0
+    """
+    numbers, marks = vector("values", values), np.asarray(is_first)
+    if marks.shape != numbers.shape:
+        raise InvalidArgument(f"is_first has shape {marks.shape} for {len(numbers)} values: give one mark a case")
+    if not isinstance(permutations, (int, np.integer)) or permutations < 0:
+        raise InvalidArgument(f"permutations is {permutations!r}: give a whole number")
+    found = _core.permutation_test(
+        numbers,
+        marks.astype(bool).astype(np.uint8),
+        group_codes(groups, len(numbers)),
+        int(permutations),
+        seed_of(random_state),
+        thread_count(threads),
+    )
+    return PermutationTest(*found)
