@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from modalconflict.pocket import parts, training_data
-from modalconflict.pocket.modeling import NUM_IMAGE_TOKENS, VISION_WIDTH
+from modalconflict.pocket.modeling import CELLS, VISION_WIDTH
 from modalconflict.pocket.prompt import pixel_values
 
 
@@ -21,7 +21,7 @@ class Features:
         self.scenes = []
         path = folder / f"{name}-{count}.npy"
         done = path.exists()
-        shape = (count, NUM_IMAGE_TOKENS, VISION_WIDTH)
+        shape = (count, CELLS, VISION_WIDTH)
         partial = path.with_suffix(".part")
         array = np.load(path, mmap_mode="r") if done else np.lib.format.open_memmap(partial, "w+", np.float16, shape)
         tower = None if done else parts.load_vision_tower().to(memory_format=torch.channels_last)

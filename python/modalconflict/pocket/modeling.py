@@ -9,7 +9,9 @@ from torch import nn
 
 IMAGE_SIZE = 224
 GRID = 7
-NUM_IMAGE_TOKENS = GRID * GRID
+CELLS = GRID * GRID
+TOKENS_PER_CELL = 2  # read like two words, a colour and a shape: what the decoder knows how to bind
+NUM_IMAGE_TOKENS = CELLS * TOKENS_PER_CELL
 VISION_WIDTH = 1408  # 40 channels x 16 + 112 x 4 + 320: three scales brought to one 7 x 7 grid
 IMAGE_TOKEN = "<filename>"  # a special token of SmolLM2 that its chat format never uses
 IMAGE_TOKEN_ID = 6
@@ -61,21 +63,21 @@ class GridMixer(nn.Module):
 
 
 class PocketProjector(nn.Module):
-    """Features of the tower to vectors in the decoder's embedding space, one a cell."""
+    """Features of the tower to vectors in the decoder's embedding space, two a cell."""
 
     def __init__(self, out_features: int = 576, width: int = 768) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(VISION_WIDTH)
         self.reduce = nn.Linear(VISION_WIDTH, width)
         self.mixers = nn.ModuleList(GridMixer(width) for _ in range(2))
-        self.expand = nn.Linear(width, out_features)
+        self.expand = nn.Linear(width, TOKENS_PER_CELL * out_features)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Features of shape (B, 49, 1408) to embeddings of shape (B, 49, 576)."""
+        """Features of shape (B, 49, 1408) to embeddings of shape (B, 98, 576)."""
         x = nn.functional.gelu(self.reduce(self.norm(features)))
         for mixer in self.mixers:
             x = mixer(x)
-        return self.expand(x)
+        return self.expand(x).unflatten(2, (TOKENS_PER_CELL, -1)).flatten(1, 2)
 
 
 class PocketModel(nn.Module):
@@ -109,7 +111,7 @@ class PocketModel(nn.Module):
         Parameters
         ----------
         input_ids : torch.Tensor
-            Shape (B, S), int64. Each image fills 49 consecutive image tokens.
+            Shape (B, S), int64. Each image fills 98 consecutive image tokens.
         pixel_values : torch.Tensor, optional
             Shape (images, 3, 224, 224), in the order of their tokens.
         **kwargs

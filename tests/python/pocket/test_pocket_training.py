@@ -186,7 +186,7 @@ def test_shipped_adapter_is_small_and_complete():
 def test_image_tokens_take_the_picture():
     class Tower(torch.nn.Module):
         def forward(self, pixels):
-            return torch.ones(pixels.shape[0], NUM_IMAGE_TOKENS, 1408)
+            return torch.ones(pixels.shape[0], 49, 1408)
 
     config = LlamaConfig(
         hidden_size=576,
@@ -201,5 +201,5 @@ def test_image_tokens_take_the_picture():
     ids = torch.tensor([[1, *[PocketModel.image_token_id] * NUM_IMAGE_TOKENS, 3]])
     with torch.inference_mode():
         got = model(ids, torch.zeros(1, 3, 224, 224), output_hidden_states=True).hidden_states[0]
-        expected = model.projector(torch.ones(1, NUM_IMAGE_TOKENS, 1408))
+        expected = model.projector(torch.ones(1, 49, 1408))
     torch.testing.assert_close(got[:, 1:-1], expected)
