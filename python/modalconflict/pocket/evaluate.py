@@ -1,14 +1,18 @@
-"""What pocket reaches on scenes, phrasings and things that it never saw."""
+"""What pocket reaches on scenes, phrasings and things that it never saw: ``python -m modalconflict.pocket.evaluate``."""
 
 from __future__ import annotations
 
+import argparse
+import json
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from modalconflict import _dataset
-from modalconflict.pocket import training_data
+from modalconflict.pocket import parts, training_data
 from modalconflict.pocket.features import Features
 from modalconflict.pocket.modeling import PocketProjector
 from modalconflict.pocket.packing import Packer, run_packed
@@ -71,3 +75,26 @@ def evaluate(
     }
     projector.train()
     return result
+
+
+def held_out_scenes(folder: Path, per_tier: int) -> Features:
+    """The held-out scenes' features, so many of each visual tier."""
+    tiers = [tier for tier in range(_dataset.COLOR_VISION_TIERS) for _ in range(per_tier)]
+    return Features(folder, "held-out", HELD_OUT_SEED, len(tiers), tiers=tiers)
+
+
+def main() -> None:
+    """Evaluate the shipped adapter in float32 and print JSON."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--per-tier", type=int, default=60, help="scenes a visual tier (default: %(default)s)")
+    parser.add_argument("--texts", type=int, default=240, help="texts a textual tier (default: %(default)s)")
+    arguments = parser.parse_args()
+    model, tokenizer = parts.load_pocket()
+    with tempfile.TemporaryDirectory() as folder:
+        held = held_out_scenes(Path(folder), arguments.per_tier)
+        result = evaluate(model.language_model, model.projector, Packer(tokenizer), held, arguments.texts)
+    print(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -26,7 +26,7 @@ from torch import nn
 
 from modalconflict.pocket import parts, training_data
 from modalconflict.pocket.align import align
-from modalconflict.pocket.evaluate import HELD_OUT_SEED, evaluate
+from modalconflict.pocket.evaluate import evaluate, held_out_scenes
 from modalconflict.pocket.features import Features
 from modalconflict.pocket.modeling import PocketProjector
 from modalconflict.pocket.packing import Caption, Packer, run_packed
@@ -151,7 +151,7 @@ def train(out: Path, scenes: int, align_steps: int, steps: int, text_every: int,
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(0)
     features = Features(out, "train", TRAIN_SEED, scenes)
-    held = Features(out, "held-out", HELD_OUT_SEED, 14 * 24, tiers=[t for t in range(14) for _ in range(24)])
+    held = held_out_scenes(out, per_tier=24)
     tokenizer = parts.load_tokenizer()
     packer = Packer(tokenizer)
     model = parts.load_language_model()
@@ -234,13 +234,13 @@ def main() -> None:
     parser.add_argument(
         "--out", type=Path, required=True, help="working folder: features, checkpoints, adapter.safetensors"
     )
-    parser.add_argument("--scenes", type=int, default=16_000, help="training scenes (default: %(default)s)")
+    parser.add_argument("--scenes", type=int, default=14_000, help="training scenes (default: %(default)s)")
     parser.add_argument(
         "--align-steps", type=int, default=1_500, help="steps of the projector alone (default: %(default)s)"
     )
-    parser.add_argument("--steps", type=int, default=1_800, help="steps of projector and LoRA (default: %(default)s)")
-    parser.add_argument("--text-every", type=int, default=8, help="every Nth step is on texts (default: %(default)s)")
-    parser.add_argument("--images", type=int, default=8, help="images a vision step (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=340, help="steps of projector and LoRA (default: %(default)s)")
+    parser.add_argument("--text-every", type=int, default=4, help="every Nth step is on texts (default: %(default)s)")
+    parser.add_argument("--images", type=int, default=6, help="images a vision step (default: %(default)s)")
     arguments = parser.parse_args()
     train(
         arguments.out, arguments.scenes, arguments.align_steps, arguments.steps, arguments.text_every, arguments.images

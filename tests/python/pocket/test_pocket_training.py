@@ -11,7 +11,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from modalconflict import _dataset
 from modalconflict.errors import IoError, ModelError
-from modalconflict.pocket import parts, train, training_data
+from modalconflict.pocket import evaluate, parts, train, training_data
 from modalconflict.pocket.modeling import NUM_IMAGE_TOKENS, PocketModel, PocketProjector
 from modalconflict.pocket.prompt import pixel_values
 
@@ -77,7 +77,7 @@ def test_answers_of_scenes_are_what_the_picture_shows(scenes):
 
 
 def test_held_out_is_held_out():
-    options = _dataset.ColorRecognitionOptions(groups=200, seed=train.HELD_OUT_SEED)
+    options = _dataset.ColorRecognitionOptions(groups=200, seed=evaluate.HELD_OUT_SEED)
     frames = {
         re.sub(r"\{\w\}", "", p) for p in (*training_data._DIRECT, *training_data._INDIRECT, *training_data._KNOWLEDGE)
     }
@@ -89,7 +89,7 @@ def test_held_out_is_held_out():
             assert bare.replace(group.answer_text, "") not in frames
     for color in training_data.COLORS:
         assert len(set(_dataset.entities(color)) - set(training_data.training_entities(color))) == 4
-    assert train.TRAIN_SEED != train.HELD_OUT_SEED
+    assert train.TRAIN_SEED != evaluate.HELD_OUT_SEED
 
 
 def test_packed_questions_equal_separate_ones():
