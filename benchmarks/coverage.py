@@ -78,7 +78,11 @@ def plateau(rng: np.random.Generator) -> Cases:
     """Flat near one half over a tenth of the axis on either side of the crossing, where it falls by a hundredth."""
     x = rng.uniform(-2, 2, 2000)
     d = x - TRUTH
-    p = 0.5 - 0.01 * np.clip(d, -0.2, 0.2) / 0.2 - 0.49 * np.sign(d) * (1 - np.exp(-np.maximum(np.abs(d) - 0.2, 0) / 0.3))
+    p = (
+        0.5
+        - 0.01 * np.clip(d, -0.2, 0.2) / 0.2
+        - 0.49 * np.sign(d) * (1 - np.exp(-np.maximum(np.abs(d) - 0.2, 0) / 0.3))
+    )
     return x, drawn(rng, p), None
 
 
@@ -123,7 +127,9 @@ def summary(scenario: str, name: str, rows: list[tuple[str, float, float, float]
         "scenario": scenario,
         "estimator": name,
         "coverage": None if name == "isotonic" else round(float(coverage), 4),
-        "coverage_error": None if name == "isotonic" else round(float(np.sqrt(coverage * (1 - coverage) / len(rows))), 4),
+        "coverage_error": None
+        if name == "isotonic"
+        else round(float(np.sqrt(coverage * (1 - coverage) / len(rows))), 4),
         "rmse": round(float(np.sqrt(np.nanmean((numbers[:, 0] - TRUTH) ** 2))), 4),
         "width": None if name == "isotonic" else round(float(np.median(numbers[:, 2] - numbers[:, 1])), 4),
         "no_crossing": sum(s.startswith("always") for s in statuses),

@@ -91,12 +91,19 @@ Calibration fit(const Rows<T>& rows, std::size_t bins) {
     Calibration result;
     result.rows = rows.targets.size();
     const Surprisal before = rows.surprisal(1.0);
-    // The mean surprisal is convex in β: Newton's steps inside a bracket that shrinks around the root of its slope.
+    // The mean surprisal is convex in β: Newton's steps inside a bracket that shrinks around the root of its slope. A slope
+    // that has the same sign at both ends has no root: every answer is right, or the logits say nothing about them.
     double low = kSmallestInverse, high = kLargestInverse, beta = 1.0;
     Surprisal now = before;
-    for (int step = 0; step < kMostSteps && high / low > 1.0 + kTolerance; ++step) {
-        (now.slope > 0.0 ? high : low) = beta;
+    const Surprisal at_low = rows.surprisal(low), at_high = rows.surprisal(high);
+    result.at_bound = at_high.slope <= 0.0 || at_low.slope >= 0.0;
+    if (result.at_bound) {
+        beta = at_high.slope <= 0.0 ? high : low;
+        now = at_high.slope <= 0.0 ? at_high : at_low;
+    }
+    for (int step = 0; !result.at_bound && step < kMostSteps && high / low > 1.0 + kTolerance; ++step) {
         if (now.slope == 0.0) break;
+        (now.slope > 0.0 ? high : low) = beta;
         double next = now.curvature > 0.0 ? beta - now.slope / now.curvature : low;
         if (!(next > low && next < high)) next = std::sqrt(low * high);
         const bool settled = std::abs(next - beta) <= kTolerance * beta;
@@ -109,7 +116,6 @@ Calibration fit(const Rows<T>& rows, std::size_t bins) {
     result.nll_after = now.value;
     result.ece_before = rows.calibration_error(1.0, bins);
     result.ece_after = rows.calibration_error(beta, bins);
-    result.at_bound = beta < kSmallestInverse * 1.01 || beta > kLargestInverse / 1.01;
     return result;
 }
 

@@ -40,7 +40,8 @@ class BalancePoint:
         Cases, and groups among them (0 where none were given).
     flags : tuple of str
         assumes_independence, cluster_corrected, flat_fit, separated, lapse_at_bound, not_converged, few_groups,
-        soft_outcomes, one_answer, extrapolated, estimate_outside_interval, no_crossing_in_replicates.
+        soft_outcomes, one_answer, extrapolated, estimate_outside_interval, no_crossing_in_replicates,
+        misspecified.
     dispersion : float
         φ̂ by which the likelihood-ratio statistic was divided (method "cir").
     replicates, replicates_without_crossing : int
@@ -108,6 +109,7 @@ def balance_point(
     interval: str = "percentile",
     replicates: int = 2000,
     cluster_correction: bool = True,
+    cross_check: bool = False,
     lower_lapse: float | None = None,
     upper_lapse: float | None = None,
     max_lapse: float = 0.25,
@@ -137,6 +139,9 @@ def balance_point(
         Bootstrap replicates, at least 100.
     cluster_correction : bool
         For "cir" with groups: divide by the groups' variance ratio.
+    cross_check : bool
+        Run the other method too and flag the result as "misspecified" where each estimate lies outside the other's
+        interval, or only one has a crossing: then the logistic curve does not fit.
     lower_lapse, upper_lapse, max_lapse
         For the logistic method, see `logistic_fit`.
     threads : int, optional
@@ -168,21 +173,59 @@ def balance_point(
     >>> point.status, point.low < -0.3 < point.high
     ('crossing', True)
     """
+    x, y = vector("delta_u_rel", delta_u_rel), vector("follow_text", follow_text)
+    options = balance_options(
+        method,
+        level,
+        random_state,
+        interval,
+        replicates,
+        cluster_correction,
+        threads,
+        lower_lapse,
+        upper_lapse,
+        max_lapse,
+    )
+    codes = group_codes(groups, len(x))
+    found = _core.balance_point(x, y, codes, options)
+    if not cross_check:
+        return from_core(found)
+    options.method = "logistic" if method == "cir" else "cir"
+    other = _core.balance_point(x, y, codes, options)
+    return from_core(found, ("misspecified",) if _core.balance_points_disagree(found, other) else ())
+
+
+def balance_options(
+    method: str,
+    level: float,
+    random_state: int | None,
+    interval: str,
+    replicates: int,
+    cluster_correction: bool,
+    threads: int | None,
+    lower_lapse: float | None = None,
+    upper_lapse: float | None = None,
+    max_lapse: float = 0.25,
+) -> _core.BalanceOptions:
+    """Options of the compiled core from Python's arguments."""
     if interval not in _INTERVALS:
         raise InvalidArgument(f"interval {interval!r} is unknown: use percentile, bca or fieller")
-    x, y = vector("delta_u_rel", delta_u_rel), vector("follow_text", follow_text)
+    if not isinstance(replicates, (int, np.integer)) or replicates < 0:
+        raise InvalidArgument(f"replicates is {replicates!r}: give a whole number")
     options = _core.BalanceOptions()
     options.method = method
     options.level = float(level)
     options.interval = _INTERVALS[interval]
-    if not isinstance(replicates, (int, np.integer)) or replicates < 0:
-        raise InvalidArgument(f"replicates is {replicates!r}: give a whole number")
     options.replicates = int(replicates)
     options.seed = seed_of(random_state)
     options.cluster_correction = bool(cluster_correction)
     options.threads = thread_count(threads)
     options.logistic = logistic_options(lower_lapse, upper_lapse, max_lapse, False)
-    found = _core.balance_point(x, y, group_codes(groups, len(x)), options)
+    return options
+
+
+def from_core(found: _core.BalancePoint, flags: tuple[str, ...] = ()) -> BalancePoint:
+    """The compiled core's result as Python's, with further flags."""
     return BalancePoint(
         status=found.status,
         estimate=found.estimate,
@@ -192,7 +235,7 @@ def balance_point(
         level=found.level,
         n=found.observations,
         groups=found.groups,
-        flags=tuple(found.flags),
+        flags=(*found.flags, *flags),
         dispersion=found.dispersion,
         replicates=found.replicates,
         replicates_without_crossing=found.replicates_without_crossing,

@@ -50,7 +50,9 @@ class Calibration:
     def _repr_html_(self) -> str:
         rows = [("temperature", f"{self.temperature:.4g}"), ("rows", str(self.rows))]
         rows += [("surprisal", f"{self.nll_before:.4g} to {self.nll_after:.4g} nats")]
-        return html_table("Temperature", [*rows, ("calibration error", f"{self.ece_before:.4f} to {self.ece_after:.4f}")])
+        return html_table(
+            "Temperature", [*rows, ("calibration error", f"{self.ece_before:.4f} to {self.ece_after:.4f}")]
+        )
 
 
 def fit_temperature(
@@ -92,7 +94,9 @@ def fit_temperature(
     matrix, shape = _rows("logits", logits, keep_float32=True)
     ids = np.asarray(targets)
     if ids.dtype.kind not in "iu" or ids.shape != shape or len(shape) != 1:
-        raise InvalidArgument(f"targets has shape {ids.shape} and type {ids.dtype} for logits of {len(matrix)} rows: one token id a row")
+        raise InvalidArgument(
+            f"targets has shape {ids.shape} and type {ids.dtype} for logits of {len(matrix)} rows: one token id a row"
+        )
     if bins < 1:
         raise InvalidArgument(f"bins is {bins}: use at least one")
     fit = _core.fit_temperature_f32 if matrix.dtype == np.float32 else _core.fit_temperature_f64
@@ -121,7 +125,9 @@ def expected_calibration_error(confidence: npt.ArrayLike, correct: npt.ArrayLike
     """
     if bins < 1:
         raise InvalidArgument(f"bins is {bins}: use at least one")
-    return float(_core.expected_calibration_error(vector("confidence", confidence), vector("correct", correct), int(bins)))
+    return float(
+        _core.expected_calibration_error(vector("confidence", confidence), vector("correct", correct), int(bins))
+    )
 
 
 def sequence_surprisal(token_log_probs: npt.ArrayLike, *, normalize: bool = True) -> float:

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from modalconflict import _core
-from modalconflict.core._arrays import Floats, group_codes, html_table, json_number, optional_vector, vector
+from modalconflict.core._arrays import (
+    Floats,
+    group_codes,
+    html_table,
+    json_number,
+    optional_vector,
+    seed_of,
+    thread_count,
+    vector,
+)
 from modalconflict.errors import InvalidArgument
 
 __all__ = [
+    "BetaBinomialFit",
     "CenteredIsotonicFit",
+    "IsotonicBand",
     "IsotonicFit",
     "LogisticFit",
+    "beta_binomial_fit",
     "centered_isotonic_fit",
+    "isotonic_band",
     "isotonic_fit",
     "isotonic_regression",
     "logistic_fit",
@@ -352,3 +366,159 @@ def logistic_fit(
         y, trials = y / count, count if trials is None else trials * count
     options = logistic_options(lower_lapse, upper_lapse, max_lapse, increasing)
     return LogisticFit(_core.logistic_fit(at, y, trials, options, group_codes(groups, len(at))))
+
+
+@dataclass(frozen=True)
+class BetaBinomialFit:
+    """A logistic curve through blocks of trials that scatter more than independent trials would.
+
+    Attributes
+    ----------
+    curve : LogisticFit
+        Its covariance takes the overdispersion as known.
+    overdispersion : float
+        ρ, the correlation of two trials of a block; 0 is the binomial.
+    likelihood_ratio, p_value : float
+        Twice the gain over the binomial fit, and its p-value under ρ = 0 (a half chi-square).
+    """
+
+    curve: LogisticFit
+    overdispersion: float
+    likelihood_ratio: float
+    p_value: float
+
+    def predict(self, x: npt.ArrayLike) -> Any:
+        """Probabilities at x, of x's shape."""
+        return self.curve.predict(x)
+
+    def threshold(self, level: float = 0.5) -> float | None:
+        """Where P = level, see `LogisticFit.threshold`."""
+        return self.curve.threshold(level)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Curve and overdispersion, ready for JSON."""
+        names = ("overdispersion", "likelihood_ratio", "p_value")
+        return {"curve": self.curve.to_dict()} | {name: getattr(self, name) for name in names}
+
+
+def beta_binomial_fit(
+    x: npt.ArrayLike,
+    successes: npt.ArrayLike,
+    trials: npt.ArrayLike,
+    *,
+    increasing: bool = False,
+    lower_lapse: float | None = None,
+    upper_lapse: float | None = None,
+    max_lapse: float = 0.25,
+) -> BetaBinomialFit:
+    """Logistic curve with lapses through overdispersed blocks, by maximum likelihood of a beta-binomial distribution.
+
+    Parameters
+    ----------
+    x, successes, trials : array_like, shape (blocks,)
+        Counts are whole numbers; single trials throughout are refused, since they cannot show overdispersion.
+    increasing, lower_lapse, upper_lapse, max_lapse
+        As for `logistic_fit`.
+
+    Returns
+    -------
+    BetaBinomialFit
+
+    Raises
+    ------
+    InvalidArgument
+        Naming the argument and the index.
+
+    References
+    ----------
+    Schütt, Harmeling, Macke & Wichmann (2016), Painfree and accurate Bayesian estimation of psychometric functions for
+    (potentially) overdispersed data.
+
+    Examples
+    --------
+    >>> import modalconflict as mc
+    >>> fit = mc.beta_binomial_fit([-2, -1, 0, 1, 2], [20, 19, 6, 7, 0], [20] * 5, lower_lapse=0.0, upper_lapse=0.0)
+    >>> fit.overdispersion > 0
+    True
+    """
+    options = logistic_options(lower_lapse, upper_lapse, max_lapse, increasing)
+    found = _core.beta_binomial_fit(vector("x", x), vector("successes", successes), vector("trials", trials), options)
+    return BetaBinomialFit(LogisticFit(found[0]), *found[1:])
+
+
+@dataclass(frozen=True)
+class IsotonicBand:
+    """A pointwise band around an isotonic curve, for drawing; no interval of a crossing may be read off it.
+
+    Attributes
+    ----------
+    x, fit, low, high : numpy.ndarray, shape (k,)
+    """
+
+    x: Floats = field(repr=False)
+    fit: Floats = field(repr=False)
+    low: Floats = field(repr=False)
+    high: Floats = field(repr=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The four curves as lists."""
+        return {name: getattr(self, name).tolist() for name in ("x", "fit", "low", "high")}
+
+
+def isotonic_band(
+    x: npt.ArrayLike,
+    y: npt.ArrayLike,
+    groups: Any = None,
+    *,
+    at: npt.ArrayLike | None = None,
+    increasing: bool = False,
+    level: float = 0.95,
+    replicates: int = 2000,
+    random_state: int | None = 0,
+    threads: int | None = None,
+) -> IsotonicBand:
+    """Percentiles of isotonic curves refitted to resampled groups.
+
+    Parameters
+    ----------
+    x, y : array_like, shape (n,)
+    groups : array_like, shape (n,), optional
+        Labels; every case is resampled by itself when left out.
+    at : array_like, shape (k,), optional
+        Ascending places; 101 between the ends of x when left out.
+    increasing, level, replicates, random_state, threads
+        As for `isotonic_fit` and `balance_point`.
+
+    Returns
+    -------
+    IsotonicBand
+
+    Raises
+    ------
+    InvalidArgument
+        Naming the argument and the index.
+
+    References
+    ----------
+    Sen, Banerjee & Woodroofe (2010), Inconsistency of bootstrap: the Grenander estimator, on why the interval of a
+    crossing must not be read off the band.
+
+    Examples
+    --------
+    >>> import modalconflict as mc
+    >>> band = mc.isotonic_band([0, 1, 2, 3], [1, 1, 0, 0], at=[0.0, 3.0], replicates=200)
+    >>> band.fit
+    array([1., 0.])
+    """
+    places = vector("x", x)
+    if at is None and len(places) == 0:
+        raise InvalidArgument("x is empty: give at least one value")
+    queries = np.linspace(places.min(), places.max(), 101) if at is None else vector("at", at)
+    if not isinstance(replicates, (int, np.integer)) or replicates < 0:
+        raise InvalidArgument(f"replicates is {replicates!r}: give a whole number")
+    codes = group_codes(groups, len(places))
+    workers, seed = thread_count(threads), seed_of(random_state)
+    found = _core.isotonic_band(
+        places, vector("y", y), codes, queries, increasing, level, int(replicates), seed, workers
+    )
+    return IsotonicBand(*found)

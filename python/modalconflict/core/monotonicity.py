@@ -231,7 +231,9 @@ def sufficiency_test(
     True
     """
     x = vector("delta_u_rel", delta_u_rel)
-    found = _core.sufficiency_test(x, vector("follow_text", follow_text), vector("total", total), group_codes(groups, len(x)))
+    found = _core.sufficiency_test(
+        x, vector("follow_text", follow_text), vector("total", total), group_codes(groups, len(x))
+    )
     return SufficiencyTest(*found)
 
 
@@ -298,7 +300,9 @@ def median_split(
     """
     x, y, sums = vector("delta_u_rel", delta_u_rel), vector("follow_text", follow_text), vector("total", total)
     if not len(x) == len(y) == len(sums):
-        raise InvalidArgument(f"delta_u_rel, follow_text and total have {len(x)}, {len(y)} and {len(sums)} entries: one each a case")
+        raise InvalidArgument(
+            f"delta_u_rel, follow_text and total have {len(x)}, {len(y)} and {len(sums)} entries: one each a case"
+        )
     if not np.isfinite(sums).all():
         raise InvalidArgument(f"total[{int((~np.isfinite(sums)).argmax())}] is not finite: give the summed uncertainty")
     codes = group_codes(groups, len(x))

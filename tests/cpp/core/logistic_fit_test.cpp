@@ -141,3 +141,28 @@ TEST(LogisticFit, BadInputIsNamed) {
     EXPECT_NAMES(mc::logistic_fit(Values{1, 2}, Values{1, 0}, {}, options), "max_iterations is 0");
     EXPECT_NAMES(mc::logistic_fit(Values{1, 2}, Values{1, 0}).predict(NAN), "x is nan");
 }
+
+TEST(BetaBinomialFit, BinomialCountsShowNoOverdispersion) {
+    const Values successes = {19, 18, 14, 9, 5, 3, 1};
+    const mc::BetaBinomialFit fit = mc::beta_binomial_fit(kX, successes, kTrials, without_lapses());
+    const mc::LogisticFit plain = mc::logistic_fit(kX, share(successes), kTrials, without_lapses());
+    EXPECT_EQ(fit.overdispersion, 0.0);
+    EXPECT_EQ(fit.p_value, 1.0);
+    EXPECT_NEAR(fit.curve.slope, plain.slope, 1e-6);
+    EXPECT_NEAR(fit.curve.log_likelihood, plain.log_likelihood, 1e-9);
+}
+
+TEST(BetaBinomialFit, ScatteredBlocksShowIt) {
+    const mc::BetaBinomialFit fit =
+        mc::beta_binomial_fit(kX, Values{20, 12, 19, 4, 11, 0, 5}, kTrials, without_lapses());
+    EXPECT_GT(fit.overdispersion, 0.05);
+    EXPECT_LT(fit.p_value, 1e-4);
+    EXPECT_GT(fit.likelihood_ratio, 10.0);
+}
+
+TEST(BetaBinomialFit, BadInputIsNamed) {
+    EXPECT_NAMES(mc::beta_binomial_fit(Values{0, 1}, Values{1, 0}, Values{1, 1}), "trials are all one");
+    EXPECT_NAMES(mc::beta_binomial_fit(Values{0, 1}, Values{3, 0}, Values{2, 2}), "successes[0] is 3");
+    EXPECT_NAMES(mc::beta_binomial_fit(Values{0, 1}, Values{1, 0}, Values{2, 0}), "trials[1] is 0");
+    EXPECT_NAMES(mc::beta_binomial_fit(Values{0, 1}, Values{0.5, 0}, Values{2, 2}), "successes[0] is 0.5");
+}
