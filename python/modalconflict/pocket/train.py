@@ -238,7 +238,7 @@ def main() -> None:
     parser.add_argument(
         "--align-steps", type=int, default=1_500, help="steps of the projector alone (default: %(default)s)"
     )
-    parser.add_argument("--steps", type=int, default=340, help="steps of projector and LoRA (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=300, help="steps of projector and LoRA (default: %(default)s)")
     parser.add_argument("--text-every", type=int, default=4, help="every Nth step is on texts (default: %(default)s)")
     parser.add_argument("--images", type=int, default=6, help="images a vision step (default: %(default)s)")
     arguments = parser.parse_args()
