@@ -108,10 +108,10 @@ def oscillations(model: ModelAnalysis, ax: Axes | None = None) -> Axes:
             )
     tops = [r["high"] for r in regions if r["high"] is not None]
     ax.set_xticks(range(len(regions)), [f"{r['name']}\n(n = {r['n']})" for r in regions])
-    ax.set(xlim=(-0.6, len(regions) - 0.4), ylim=(0, 1.28 * max([*tops, 0.01])), ylabel="oscillations a case")
+    ax.set(xlim=(-0.6, len(regions) - 0.4), ylim=(0, 1.15 * max([*tops, 0.01])), ylabel="oscillations a case")
     if summary["basis"] != "balance_point":
         ax.set_xlabel(r"by $|\Delta|$: there is no balance point")
-    ax.legend(loc="upper right", handlelength=1, reverse=True)
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, handlelength=1, columnspacing=1, borderaxespad=0.2)
     return ax
 
 
