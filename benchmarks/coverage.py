@@ -5,7 +5,6 @@ that hold the truth with its standard error, the root mean square error, how oft
 
     python benchmarks/coverage.py                      the table of the documentation, 1,000 replicates
     python benchmarks/coverage.py --replicates 60      a quick look
-    python benchmarks/coverage.py --check              fails where an interval leaves the band its page promises
 """
 
 from __future__ import annotations

@@ -7,6 +7,8 @@
 #include <modalconflict/core/oscillation.hpp>
 #include <modalconflict/error.hpp>
 
+#include <tuple>
+
 namespace modalconflict::bindings {
 namespace {
 
@@ -16,7 +18,7 @@ std::span<const std::size_t> codes_or_none(const Codes& groups) {
     return groups ? view(*groups) : std::span<const std::size_t>{};
 }
 
-py::tuple part(const Part& part) { return py::make_tuple(part.estimate, part.low, part.high); }
+std::tuple<double, double, double> part(const Part& part) { return {part.estimate, part.low, part.high}; }
 
 }  // namespace
 

@@ -37,7 +37,7 @@ void balance_by_logistic(const BalanceData& data, const BalanceOptions& options,
     if (!(at_left > 0.5 && at_right < 0.5)) {
         if (fit.threshold(0.5)) result.flags.emplace_back("extrapolated");
         // A flat fit of answers that are one half exactly rounds to one side or the other.
-        const bool half = fit.slope == 0.0 && std::abs(at_left - 0.5) < 1e-9;
+        const bool half = fit.slope == 0.0 && std::abs(at_left - 0.5) < 1e-6;
         if (half) return set_no_crossing(result, BalanceStatus::unbounded);
         return set_no_crossing(result, at_right >= 0.5 ? BalanceStatus::always_text : BalanceStatus::always_vision);
     }

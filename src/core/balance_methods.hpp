@@ -37,6 +37,7 @@ private:
     std::vector<double> x_, y_;
     std::vector<std::size_t> begin_;  // group g is [begin_[g], begin_[g + 1])
     std::vector<double> ones_;        // Σ y of each group
+    std::vector<LapseState> at_start_;  // each group's share of the sums at the start: a replicate adds them up
     Standardised scale_;
     LapseBounds bounds_;
     LapseParameters start_{};

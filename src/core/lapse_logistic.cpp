@@ -11,6 +11,7 @@
 namespace modalconflict::detail {
 namespace {
 
+constexpr double kTrusted = 0.05;     // longest step of any parameter, in standard units, that is taken unseen
 constexpr double kTiniest = 1e-300;  // keeps quotients finite where a probability underflows
 
 struct Point {
@@ -67,10 +68,10 @@ LapseSolution maximise(const LapseData& data, LapseParameters start, const Lapse
 }
 
 LapseSolution maximise(const LapseEvaluate& evaluate_at, LapseParameters start, const LapseBounds& bounds,
-                       int max_iterations, double tolerance) {
+                       int max_iterations, double tolerance, const LapseState* at_start) {
     LapseSolution now;
     for (std::size_t i = 0; i < 4; ++i) now.parameters[i] = std::clamp(start[i], bounds.low[i], bounds.high[i]);
-    now.state = evaluate_at(now.parameters);
+    now.state = at_start != nullptr ? *at_start : evaluate_at(now.parameters);
     double damping = 0.0;
     for (int iteration = 0; iteration < max_iterations; ++iteration) {
         const auto free = free_parameters(now.parameters, now.state.gradient, bounds);
@@ -94,23 +95,29 @@ LapseSolution maximise(const LapseEvaluate& evaluate_at, LapseParameters start, 
         const Eigen::Vector4d step = cholesky.solve(gradient);
         const double promised = 0.5 * gradient.dot(step);
         LapseSolution next;
+        bool clipped = false;
         for (std::size_t i = 0; i < 4; ++i) {
-            next.parameters[i] =
-                std::clamp(now.parameters[i] + step[static_cast<Eigen::Index>(i)], bounds.low[i], bounds.high[i]);
+            const double wanted = free[i] ? now.parameters[i] + step[static_cast<Eigen::Index>(i)] : now.parameters[i];
+            next.parameters[i] = std::clamp(wanted, bounds.low[i], bounds.high[i]);
+            clipped = clipped || next.parameters[i] != wanted;
+        }
+        const bool done = promised < tolerance && damping <= 1e-3 && !clipped;
+        if (done && step.cwiseAbs().maxCoeff() < kTrusted) {
+            // So near the peak a short step is taken unseen: what it leaves is its own square. A long one goes along a ridge
+            // of the likelihood and has to show itself.
+            now.parameters = next.parameters;
+            now.converged = true;
+            return now;
         }
         next.state = evaluate_at(next.parameters);
         const double slack = 1e-13 * std::abs(now.state.log_likelihood);
         if (next.state.log_likelihood >= now.state.log_likelihood - slack) {
-            const bool done = damping <= 1e-3 && promised < tolerance;
-            // At the bottom of rounding the old place is as good; keep the better of the two.
-            if (next.state.log_likelihood >= now.state.log_likelihood || !done) now = next;
-            if (done) {
-                now.converged = true;
-                return now;
-            }
+            now = next;
+            now.converged = done;
+            if (done) return now;
             damping = damping < 1e-4 ? 0.0 : damping / 10.0;
         } else {
-            if (promised < tolerance && damping <= 1e-3) {
+            if (done) {
                 now.converged = true;
                 return now;
             }

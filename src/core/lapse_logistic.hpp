@@ -47,8 +47,10 @@ using LapseEvaluate = std::function<LapseState(const LapseParameters&)>;
                                      int max_iterations, double tolerance);
 
 /// The same for another likelihood of the curve.
+///
+/// @param at_start  The state at the start, where it is known already.
 [[nodiscard]] LapseSolution maximise(const LapseEvaluate& evaluate_at, LapseParameters start, const LapseBounds& bounds,
-                                     int max_iterations, double tolerance);
+                                     int max_iterations, double tolerance, const LapseState* at_start = nullptr);
 
 /// Which parameters move: not fixed, and not held at a bound by the gradient.
 [[nodiscard]] std::array<bool, 4> free_parameters(const LapseParameters& parameters, const Eigen::Vector4d& gradient,

@@ -21,22 +21,28 @@ void run_pava(std::span<const double> y, std::span<const double> weights, std::v
         ++i;
         // Each observation joins a block once and each block is merged once: linear, however far a merge reaches back.
         while (true) {
-            if (i < n && out_of_order(block.mean, y[i])) {
+            // The block's mean against the next value, without a division for every value.
+            const auto next_violates = [&] {
+                const double reached = y[i] * block.weight;
+                return Increasing ? block.sum >= reached : block.sum <= reached;
+            };
+            while (i < n && next_violates()) {
                 weight = Weighted ? weights[i] : 1.0;
                 block.sum += y[i] * weight;
                 block.weight += weight;
-                block.mean = block.sum / block.weight;
-                block.end = ++i;
-            } else if (!blocks.empty() && out_of_order(blocks.back().mean, block.mean)) {
-                const Block& earlier = blocks.back();
-                block.sum += earlier.sum;
-                block.weight += earlier.weight;
-                block.mean = block.sum / block.weight;
-                block.begin = earlier.begin;
-                blocks.pop_back();
-            } else {
-                break;
+                ++i;
             }
+            if (block.end != i) {
+                block.end = i;
+                block.mean = block.sum / block.weight;
+            }
+            if (blocks.empty() || !out_of_order(blocks.back().mean, block.mean)) break;
+            const Block& earlier = blocks.back();
+            block.sum += earlier.sum;
+            block.weight += earlier.weight;
+            block.mean = block.sum / block.weight;
+            block.begin = earlier.begin;
+            blocks.pop_back();
         }
         blocks.push_back(block);
     }

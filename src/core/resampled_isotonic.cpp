@@ -19,25 +19,42 @@ ResampledIsotonic::ResampledIsotonic(std::span<const double> x, std::span<const 
         y_.push_back(y[i]);
         group_.push_back(groups.empty() ? i : groups[i]);
     }
+    distinct_ = std::adjacent_find(x_.begin(), x_.end()) == x_.end();
 }
 
 bool ResampledIsotonic::fit(std::span<const std::uint32_t> drawn, Curve& curve) const {
-    curve.x.clear();
-    curve.y.clear();
-    curve.weight.clear();
-    for (std::size_t i = 0; i < x_.size(); ++i) {
-        const double weight = drawn.empty() ? 1.0 : drawn[group_[i]];
-        if (weight == 0.0) continue;
-        if (curve.x.empty() || curve.x.back() != x_[i]) {
-            curve.x.push_back(x_[i]);
-            curve.y.push_back(y_[i]);
-            curve.weight.push_back(weight);
-        } else {
-            double& total = curve.weight.back();
-            total += weight;
-            curve.y.back() += (y_[i] - curve.y.back()) * (weight / total);
+    const std::size_t n = x_.size();
+    curve.x.resize(n);
+    curve.y.resize(n);
+    curve.weight.resize(n);
+    std::size_t kept = 0;
+    if (distinct_) {
+        // Every entry is written and only those of positive weight are kept: no branch that resampling makes unpredictable.
+        for (std::size_t i = 0; i < n; ++i) {
+            const double weight = drawn.empty() ? 1.0 : drawn[group_[i]];
+            curve.x[kept] = x_[i];
+            curve.y[kept] = y_[i];
+            curve.weight[kept] = weight;
+            kept += weight > 0.0 ? 1 : 0;
+        }
+    } else {
+        for (std::size_t i = 0; i < n; ++i) {
+            const double weight = drawn.empty() ? 1.0 : drawn[group_[i]];
+            if (weight == 0.0) continue;
+            if (kept == 0 || curve.x[kept - 1] != x_[i]) {
+                curve.x[kept] = x_[i];
+                curve.y[kept] = y_[i];
+                curve.weight[kept++] = weight;
+            } else {
+                double& total = curve.weight[kept - 1];
+                total += weight;
+                curve.y[kept - 1] += (y_[i] - curve.y[kept - 1]) * (weight / total);
+            }
         }
     }
+    curve.x.resize(kept);
+    curve.y.resize(kept);
+    curve.weight.resize(kept);
     if (curve.x.empty()) return false;
     pava(curve.y, curve.weight, increasing_, curve.blocks);
     for (const auto& block : curve.blocks) {

@@ -32,6 +32,7 @@ private:
     std::vector<double> x_, y_;
     std::vector<std::size_t> group_;
     bool increasing_;
+    bool distinct_ = true;  ///< no two observations share an x
 };
 
 }  // namespace modalconflict::detail

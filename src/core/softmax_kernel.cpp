@@ -24,7 +24,7 @@ struct Tile : simd::Pack<T, Bytes> {
         Vector d = (value - max) * scale;
         const Vector e = Pack::exp_nonpositive(d);
         // The maximum itself is left to the count of ties: what remains keeps its digits however small it is.
-        excess += d == zero ? zero : e;
+        excess += value == max ? zero : e;
         first += e * d;
         second += e * d * d;
     }

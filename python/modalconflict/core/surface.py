@@ -135,7 +135,7 @@ def isotonic_surface(
     column, x2_centres = _bins(b, bins)
     shape = (len(x1_centres), len(x2_centres))
     cell = row * shape[1] + column
-    total = np.bincount(cell, w, shape[0] * shape[1]).reshape(shape)
+    total: Floats = np.bincount(cell, w, shape[0] * shape[1]).reshape(shape).astype(np.float64)
     summed = np.bincount(cell, w * answers, shape[0] * shape[1]).reshape(shape)
     mean = np.divide(summed, total, out=np.zeros(shape), where=total > 0)
     values = _core.isotonic_surface(mean, total, bool(increasing[0]), bool(increasing[1]))

@@ -208,6 +208,12 @@ TEST(SoftmaxMoments, AnInfinitelySmallPartLeavesTheSumsAlone) {
     EXPECT_DOUBLE_EQ(high.entropy(), std::log(2.0));
 }
 
+TEST(SoftmaxMoments, AGapThatRoundsToZeroStillCountsItsToken) {
+    // Scaled by one half the smallest gap between two doubles underflows: the two tokens are equally likely, not one alone.
+    const std::vector<double> logits = {std::numeric_limits<double>::denorm_min(), 0.0};
+    EXPECT_DOUBLE_EQ(mc::softmax_moments(logits, 0.5).entropy(), std::log(2.0));
+}
+
 TEST(SoftmaxMoments, BadInputIsNamed) {
     EXPECT_NAMES(mc::softmax_moments(std::span<const double>{}), "logits is empty");
     EXPECT_NAMES(mc::softmax_moments(std::vector<double>{-kInfinity, -kInfinity}), "all -inf");
