@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 __all__ = ["HiddenState", "Hook", "LogitLens", "Model", "PackReads", "load_model"]
 
+MAX_THREADS = 1024  # far beyond any machine this runs on; thousands of threads end the process
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 Float32Array = npt.NDArray[np.float32]
-
 
 
 @dataclass(frozen=True)
@@ -382,7 +382,7 @@ def load_model(
     InvalidArgument
         If `threads` is below 1, or the device is not to be had.
     """
-    if threads is not None and threads < 1:
-        raise InvalidArgument(f"threads is {threads}; give at least 1, or None to leave them as they are.")
+    if threads is not None and not 1 <= threads <= MAX_THREADS:
+        raise InvalidArgument(f"threads is {threads}; give 1 to {MAX_THREADS}, or None to leave them as they are.")
     path = Path(bundle)
     return Model(_lens.Model(path, checksums=not trust, device=device, threads=threads or 0), path)

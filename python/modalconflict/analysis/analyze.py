@@ -55,8 +55,10 @@ class AnalysisOptions:
             raise InvalidArgument(f"cases '{self.cases}' is none of {', '.join(CASE_FILTERS)}; choose one of them")
         if not 0.01 <= self.bin_width <= 4:
             raise InvalidArgument(f"bin_width is {self.bin_width}; give a width of ΔU_rel between 0.01 and 4")
-        if self.replicates < 100:
-            raise InvalidArgument(f"replicates is {self.replicates}; give at least 100")
+        if not 100 <= self.replicates <= 1_000_000:
+            raise InvalidArgument(f"replicates is {self.replicates}; give 100 to 1,000,000")
+        if not 0 <= self.random_state < 2**63:
+            raise InvalidArgument(f"the seed is {self.random_state}; give 0 to 2^63 - 1")
 
 
 def analyze(
@@ -113,6 +115,8 @@ def analyze(
     options = AnalysisOptions(uncertainty, level, cases, bin_width, replicates, random_state)
     sources = _sources(records)
     models = [_analyze_model(source, options) for source in sources]
+    if not models:
+        raise InvalidArgument("the records hold no rows; give at least one case")
     result = Analysis(options=asdict(options), versions=versions(), models=models)
     if out is not None:
         result.save(out)
@@ -180,6 +184,10 @@ def _analyze_model(source: _Source, options: AnalysisOptions) -> ModelAnalysis:
     from modalconflict import relative_uncertainty
 
     minimal = source.minimal
+    if minimal and options.uncertainty != "entropy":
+        raise InvalidArgument(
+            f"{source.label} holds h_text and h_vision alone, so the uncertainty '{options.uncertainty}' is not to be had; use entropy"
+        )
     cases = cases_of_minimal(source.table, source.label) if minimal else join_runs(source.table, options.uncertainty)
     used = included_cases(cases, options.cases)
     if not used.any():

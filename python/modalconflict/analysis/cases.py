@@ -184,7 +184,16 @@ def cases_of_minimal(table: pa.Table, source: str) -> pa.Table:
     n = table.num_rows
     if n == 0:
         raise InvalidArgument(f"{source} has no rows; give at least one case")
-    columns: dict[str, Any] = {"case_id": table["case_id"].cast(pa.string())}
+    try:
+        columns: dict[str, Any] = {"case_id": table["case_id"].cast(pa.string())}
+        names = columns["case_id"].to_pylist()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError):
+        raise InvalidArgument(f"{source}, column 'case_id' is not UTF-8 text; convert it") from None
+    if len(set(names)) < n:
+        twice = next(row for row, name in enumerate(names) if name in names[:row])
+        raise InvalidArgument(
+            f"{source}, row {twice}, column 'case_id': '{names[twice]}' stands twice; keep one row a case"
+        )
     for name, target in (("h_text", "u_text"), ("h_vision", "u_vision")):
         values = table[name].to_pylist()
         for row, value in enumerate(values):

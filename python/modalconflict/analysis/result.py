@@ -49,6 +49,15 @@ def finite(value: Any) -> Any:
     return value
 
 
+def _holds_analysis(folder: Path) -> bool:
+    """Whether the folder's summary.json is one of ours: any other must not be overwritten."""
+    try:
+        found = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(found, dict) and found.get("format") == FORMAT
+
+
 @dataclass
 class ModelAnalysis:
     """The analysis of one model.
@@ -210,7 +219,7 @@ class Analysis:
         out = Path(out)
         if out.exists() and not out.is_dir():
             raise IoError(f"{out} is a file; name a folder for the analysis")
-        if out.is_dir() and any(out.iterdir()) and not (out / SUMMARY).is_file():
+        if out.is_dir() and any(out.iterdir()) and not _holds_analysis(out):
             raise IoError(f"{out} is not empty and holds no analysis; choose a new or empty folder")
         try:
             out.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,11 @@ from modalconflict import __version__
 from modalconflict.errors import ModalConflictError
 
 
+def is_usage(error: BaseException) -> bool:
+    """Whether the command line's own library raised it: it prints usage and exits with 2."""
+    return hasattr(error, "exit_code") and hasattr(error, "show")
+
+
 class _Commands(TyperGroup):
     """Turns this package's errors into one sentence and exit status 1; --debug lets them through."""
 
@@ -28,6 +33,28 @@ class _Commands(TyperGroup):
         except KeyboardInterrupt:
             typer.echo("Stopped.", err=True)
             raise typer.Exit(130) from None
+        except (
+            ValueError,
+            TypeError,
+            LookupError,
+            AttributeError,
+            ArithmeticError,
+            RuntimeError,
+            OSError,
+            MemoryError,
+        ) as error:
+            # Not foreseen, or it would be one of ours: still one sentence, and the way to the rest.
+            if (
+                ctx.params.get("debug")
+                or isinstance(error, typer.Exit | typer.Abort | BrokenPipeError)
+                or is_usage(error)
+            ):
+                raise
+            first = (str(error).splitlines() or [""])[0][:300]
+            typer.echo(
+                f"Error: {type(error).__name__}: {first}; check the input, --debug shows where it came from", err=True
+            )
+            raise typer.Exit(1) from error
 
     def list_commands(self, ctx: Any) -> list[str]:
         """The commands in the order in which a study needs them."""

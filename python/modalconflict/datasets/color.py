@@ -17,6 +17,7 @@ from modalconflict.datasets.manifest import MANIFEST_SCHEMA, MANIFEST_VERSION
 from modalconflict.errors import InvalidArgument, IoError
 
 NAME = "color_recognition"
+MAX_GROUPS = 10_000_000
 
 
 def color_recognition(
@@ -69,6 +70,10 @@ def color_recognition(
 
     if groups < 1:
         raise InvalidArgument(f"groups is {groups}; it must be at least 1")
+    if groups > MAX_GROUPS:
+        raise InvalidArgument(f"groups is {groups}; it must be at most {MAX_GROUPS}")
+    if threads is not None and not 0 <= threads <= 1024:
+        raise InvalidArgument(f"threads is {threads}; give 1 to 1024, or none for all cores")
     if not 0 <= seed < 2**63:
         raise InvalidArgument(f"seed is {seed}; it must lie within 0 and 2^63 - 1")
     folder = Path(tempfile.mkdtemp(prefix="modalconflict-")) if out is None else Path(out)
@@ -139,6 +144,10 @@ def claim_folder(folder: Path) -> None:
         raise IoError(f"cannot make the folder '{folder}': permission denied; name a folder you can write to") from None
     except (FileExistsError, NotADirectoryError):
         raise IoError(f"cannot make the folder '{folder}': a file is in its way; name another folder") from None
+    except IoError:
+        raise
+    except OSError as error:
+        raise IoError(f"cannot make the folder '{folder}': {error.strerror}; name another folder") from None
 
 
 def write_manifest(table: pa.Table, folder: Path) -> None:
