@@ -24,7 +24,9 @@ def specifications(order: Any = "image_first") -> list[RunSpec]:
         specs.append(RunSpec(f"{name}/v", "vision_only", image, None, QUESTION, None, "red", order))
         for i, text in enumerate(texts):
             specs.append(RunSpec(f"{name}/{i}", "multimodal", image, text, QUESTION, "green", "red", order))
-    return specs + [RunSpec(f"t/{i}", "text_only", None, t, QUESTION, "green", None, order) for i, t in enumerate(texts)]
+    return specs + [
+        RunSpec(f"t/{i}", "text_only", None, t, QUESTION, "green", None, order) for i, t in enumerate(texts)
+    ]
 
 
 def loaded(kind: str) -> tuple[Any, Model, Pack]:

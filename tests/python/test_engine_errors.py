@@ -120,7 +120,10 @@ def test_non_finite_numbers_stay_with_their_run(bundle: Path) -> None:
         (lambda a: a.update(ids=a["ids"].astype(np.int32)), "'ids' holds int32 instead of int64"),
         (lambda a: a.update(ids=a["ids"].astype(complex)), "'ids' holds complex128"),
         (lambda a: a.update(ids=np.where(a["ids"] == a["ids"][-1], 10**6, a["ids"])), "token id 1000000"),
-        (lambda a: a.update(image_index=np.zeros_like(a["image_index"])), "has 0 image tokens, but its image gives 16 rows"),
+        (
+            lambda a: a.update(image_index=np.zeros_like(a["image_index"])),
+            "has 0 image tokens, but its image gives 16 rows",
+        ),
     ],
 )
 def test_a_pack_that_does_not_fit_is_refused(spoil: Any, named: str) -> None:

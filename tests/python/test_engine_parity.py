@@ -65,7 +65,9 @@ def test_inner_lens_rows_use_the_final_norm_and_the_unembedding() -> None:
         last = log_softmax(final.astype(np.float64))
         for layer in range(model.info["sizes"]["layers"]):
             with torch.no_grad():
-                logits = theirs.lm_head(theirs.model.language_model.norm(torch.from_numpy(states[layer]))).double().numpy()
+                logits = (
+                    theirs.lm_head(theirs.model.language_model.norm(torch.from_numpy(states[layer]))).double().numpy()
+                )
             log_probs = log_softmax(logits)
             assert reads.entropy[run, layer] == pytest.approx(scipy_entropy(np.exp(log_probs)), abs=1e-4)
             assert reads.kl_final[run, layer] == pytest.approx(scipy_entropy(np.exp(last), np.exp(log_probs)), abs=1e-4)
@@ -108,7 +110,11 @@ def test_the_same_pack_gives_the_same_bits_from_memory_and_from_a_file(tmp_path:
     _, model, pack = loaded("pocket")
     pack.save(tmp_path / "pack.safetensors")
     first: PackReads = model.run(pack)
-    for again in (model.run(pack.arrays), model.run(tmp_path / "pack.safetensors"), mc.load_model(model.path).run(pack)):
+    for again in (
+        model.run(pack.arrays),
+        model.run(tmp_path / "pack.safetensors"),
+        mc.load_model(model.path).run(pack),
+    ):
         np.testing.assert_array_equal(first.entropy, again.entropy)
         np.testing.assert_array_equal(first.top_logits, again.top_logits)
 

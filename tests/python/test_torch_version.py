@@ -12,5 +12,7 @@ def test_same_minor_is_taken():
 
 
 def test_other_minor_is_refused_naming_both():
-    with pytest.raises(ImportError, match=r"built against torch 2\.13\.0, and torch 2\.14\.1 is installed; install torch 2\.13"):
+    with pytest.raises(
+        ImportError, match=r"built against torch 2\.13\.0, and torch 2\.14\.1 is installed; install torch 2\.13"
+    ):
         lens_module._require_same_minor("2.13.0", "2.14.1")
