@@ -13,11 +13,6 @@ from modalconflict import __version__
 from modalconflict.errors import ModalConflictError
 
 
-def is_usage(error: BaseException) -> bool:
-    """Whether the command line's own library raised it: it prints usage and exits with 2."""
-    return hasattr(error, "exit_code") and hasattr(error, "show")
-
-
 class _Commands(TyperGroup):
     """Turns this package's errors into one sentence and exit status 1; --debug lets them through."""
 
@@ -33,6 +28,8 @@ class _Commands(TyperGroup):
         except KeyboardInterrupt:
             typer.echo("Stopped.", err=True)
             raise typer.Exit(130) from None
+        except (typer.Exit, typer.Abort, BrokenPipeError):
+            raise
         except (
             ValueError,
             TypeError,
@@ -44,11 +41,7 @@ class _Commands(TyperGroup):
             MemoryError,
         ) as error:
             # Not foreseen, or it would be one of ours: still one sentence, and the way to the rest.
-            if (
-                ctx.params.get("debug")
-                or isinstance(error, typer.Exit | typer.Abort | BrokenPipeError)
-                or is_usage(error)
-            ):
+            if ctx.params.get("debug"):
                 raise
             first = (str(error).splitlines() or [""])[0][:300]
             typer.echo(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import tempfile
@@ -87,11 +88,12 @@ def color_recognition(
 
     images = _dataset.write_color_images(options, str(folder), threads or 0, step)
     rows: list[dict[str, Any]] = []
-    for image in images:
-        group = _dataset.color_group(options, image.group)
+    # Texts belong to the group, not to its fourteen pictures: made once.
+    for number, pictures in itertools.groupby(images, key=lambda image: image.group):
+        group = _dataset.color_group(options, number)
         question = _dataset.color_question(group)
-        for d_t in range(_dataset.COLOR_TEXT_TIERS):
-            text, paraphrase = _dataset.color_text(options, group, d_t)
+        texts = [_dataset.color_text(options, group, d_t) for d_t in range(_dataset.COLOR_TEXT_TIERS)]
+        for image, (d_t, (text, paraphrase)) in itertools.product(pictures, enumerate(texts)):
             rows.append(
                 {
                     "case_id": f"color/{image.group:05d}/v{image.d_v:02d}/t{d_t}",
