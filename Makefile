@@ -1,4 +1,4 @@
-# make demo | test | lint | bench | docs | clean.  demo and test do all the set-up by themselves.
+# make demo | test | soak | lint | bench | docs | clean.  demo and test do all the set-up by themselves.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -20,10 +20,11 @@ SOURCES := $(shell find CMakeLists.txt cmake pyproject.toml include src bindings
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-cpp test-python test-consumer lint bench clean
+.PHONY: help demo test test-cpp test-python test-consumer soak lint bench clean
 help:
 	@echo 'make demo   build everything and run a conflict study on the embedded model; ends by naming its report'
 	@echo 'make test   build everything and run all tests'
+	@echo 'make soak   the tests and simulations that take hours: interval coverage at 1,000 replicates and the like'
 	@echo 'make lint   ruff and mypy'
 	@echo 'make bench  benchmarks beside their peers, JSON lines'
 	@echo 'make clean  remove build output (the virtual environment stays)'
@@ -90,6 +91,11 @@ test-consumer: test-cpp
 
 test-python: build/.installed
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+
+# Tests marked soak are left out of `make test`; the coverage run picks up where it was cut off.
+soak: build/.installed
+	$(BIN)/python -m pytest -m soak
+	$(BIN)/python benchmarks/coverage.py --processes $(JOBS)
 
 lint: build/.installed
 	$(BIN)/ruff check python tests benchmarks
