@@ -8,6 +8,7 @@ serves every batch, length and past, an empty past included.
 from __future__ import annotations
 
 import copy
+import inspect
 import re
 import warnings
 from collections.abc import Iterator
@@ -54,13 +55,16 @@ class LayerProgram(nn.Module):
     def __init__(self, block: nn.Module) -> None:
         super().__init__()
         self.block = block
+        # transformers 5.24 renamed the argument; the signature says which name this layer has
+        self.past_name = "cache" if "cache" in inspect.signature(block.forward).parameters else "past_key_values"
 
     def forward(
         self, h: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, mask: torch.Tensor,
         past_k: torch.Tensor, past_v: torch.Tensor,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:  # fmt: skip
         past = PastView(past_k, past_v)
-        out = self.block(h, attention_mask=mask, position_embeddings=(cos, sin), past_key_values=past, use_cache=True)
+        kept: dict[str, Any] = {self.past_name: past}
+        out = self.block(h, attention_mask=mask, position_embeddings=(cos, sin), use_cache=True, **kept)
         return (out[0] if isinstance(out, tuple) else out), past.key, past.value
 
 
