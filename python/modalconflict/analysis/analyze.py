@@ -12,11 +12,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from modalconflict.analysis.cases import CASE_FILTERS, cases_of_minimal, included_cases, is_minimal, join_runs
+from modalconflict.analysis.compare import compare_models
+from modalconflict.analysis.indices import index_laws, index_table
 from modalconflict.analysis.law import law_summary
-from modalconflict.analysis.layers import count_switches, layer_bins, matrix, oscillation_summary, regions
+from modalconflict.analysis.layers import count_switches, layer_bins, lens_table, matrix, oscillation_summary, regions
 from modalconflict.analysis.result import Analysis, ModelAnalysis, versions
 from modalconflict.analysis.statistics import check_level
-from modalconflict.analysis.tiers import tier_table
+from modalconflict.analysis.tiers import following_by_tier, tier_table
 from modalconflict.errors import InvalidArgument
 from modalconflict.records.reading import is_study, read_records, read_table, study_information
 from modalconflict.records.schema import validate_records
@@ -118,6 +120,7 @@ def analyze(
     if not models:
         raise InvalidArgument("the records hold no rows; give at least one case")
     result = Analysis(options=asdict(options), versions=versions(), models=models)
+    result.comparisons = compare_models(models, result.options)
     if out is not None:
         result.save(out)
     return result
@@ -189,7 +192,8 @@ def _analyze_model(source: _Source, options: AnalysisOptions) -> ModelAnalysis:
             f"{source.label} holds h_text and h_vision alone, so the uncertainty '{options.uncertainty}' is not to be had; use entropy"
         )
     cases = cases_of_minimal(source.table, source.label) if minimal else join_runs(source.table, options.uncertainty)
-    used = included_cases(cases, options.cases)
+    counting = included_cases(cases, options.cases)
+    used = counting.copy()
     if not used.any():
         reason = (
             "no case has both unimodal answers correct; look at the tiers, or use --cases all"
@@ -222,12 +226,18 @@ def _analyze_model(source: _Source, options: AnalysisOptions) -> ModelAnalysis:
     summary |= law_summary(delta, u_text + u_vision, outcome, used, groups, _other_kinds(cases), options)
     cases = cases.append_column("delta", pa.array(delta)).append_column("included", pa.array(used))
     tables = {"bins": pa.Table.from_pylist(summary.pop("bin_rows"))}
+    summary["indices"] = index_laws(cases, counting, groups, options)
+    tables["indices"] = index_table(summary["indices"])
+    summary["following"] = following_by_tier(cases, used, groups, options)
+    if summary["following"]:
+        tables["following"] = pa.Table.from_pylist(summary["following"])
     if not minimal:
         tables["tiers"] = tier_table(source.table, options.uncertainty, options.level)
         summary["tiers"] = tables["tiers"].to_pylist()
     layers = None
     summary["oscillations"] = None
     if "lens_label" in cases.column_names:
+        tables["lens"] = lens_table(cases, used)
         cases, layers = _layers(cases, delta, used, groups, summary, options)
     return ModelAnalysis(summary=summary, cases=cases, tables=tables, layers=layers)
 

@@ -44,6 +44,14 @@ def is_minimal(table: pa.Table) -> bool:
     return "condition" not in table.column_names and "outcome" in table.column_names
 
 
+def relative_indices(names: list[str]) -> list[str]:
+    """Those uncertainty indices of which ΔU_rel can be taken: all but the built-in ones that have no meaningful zero."""
+    from modalconflict import uncertainty_indices
+
+    declared = uncertainty_indices()
+    return [n for n in names if n not in declared or declared[n].relative_applies]
+
+
 def join_runs(records: pa.Table, uncertainty: str) -> pa.Table:
     """One row a multimodal run, with the answers and uncertainties of its two unimodal runs.
 
@@ -58,7 +66,8 @@ def join_runs(records: pa.Table, uncertainty: str) -> pa.Table:
     -------
     pyarrow.Table
         `u_text`, `u_vision` (nats for entropy; NaN where a run is missing or failed), `y_text`, `y_vision`,
-        `y_multimodal`, `text_correct`, `vision_correct`, `outcome` and `other_kind`, `status`, and the lens columns.
+        `y_multimodal`, `text_correct`, `vision_correct`, `outcome` and `other_kind`, `status`, for every index that
+        ΔU_rel takes `<index>.text` and `<index>.vision`, and the lens columns.
 
     Raises
     ------
@@ -86,16 +95,21 @@ def join_runs(records: pa.Table, uncertainty: str) -> pa.Table:
         *_KEPT,
     ]
     rows = records.select(wanted).to_pylist()
-    text = {(r["dataset"], r["group"], r["d_t"]): r for r in rows if r["condition"] == "text_only"}
-    vision = {(r["dataset"], r["group"], r["d_v"]): r for r in rows if r["condition"] == "vision_only"}
+    text = {(r["dataset"], r["group"], r["d_t"]): i for i, r in enumerate(rows) if r["condition"] == "text_only"}
+    vision = {(r["dataset"], r["group"], r["d_v"]): i for i, r in enumerate(rows) if r["condition"] == "vision_only"}
     where = [i for i, r in enumerate(rows) if r["condition"] == "multimodal"]
     if not where:
         raise InvalidArgument("the records hold no multimodal run; analyze needs all three conditions of each case")
     joined = []
+    partners: dict[str, list[int | None]] = {
+        "text": [],
+        "vision": [],
+    }  # row of the unimodal run, None where it gave nothing
     for i in where:
         r = rows[i]
-        alone_t = text.get((r["dataset"], r["group"], r["d_t"]))
-        alone_v = vision.get((r["dataset"], r["group"], r["d_v"]))
+        at_t = text.get((r["dataset"], r["group"], r["d_t"]))
+        at_v = vision.get((r["dataset"], r["group"], r["d_v"]))
+        alone_t, alone_v = (None if at is None else rows[at] for at in (at_t, at_v))
         status = _case_status(r, alone_t, alone_v)
         case: dict[str, Any] = {k: r[k] for k in _KEPT}
         case |= {
@@ -104,8 +118,9 @@ def join_runs(records: pa.Table, uncertainty: str) -> pa.Table:
             "answer_raw": r["answer_raw"],
             "first_token_class": r["first_token_class"],
         }
-        for side, alone in (("text", alone_t), ("vision", alone_v)):
+        for side, at, alone in (("text", at_t, alone_t), ("vision", at_v, alone_v)):
             ok = alone is not None and alone["status"] == "ok"
+            partners[side].append(at if ok else None)
             case[f"u_{side}"] = alone[uncertainty] if ok and alone else None
             case[f"y_{side}"] = alone["answer"] if ok and alone else None
             case[f"{side}_correct"] = alone["correct"] if ok and alone else None
@@ -116,6 +131,9 @@ def join_runs(records: pa.Table, uncertainty: str) -> pa.Table:
                 case["other_kind"] = "third_answer" if r["answer_kind"] in (None, "answer") else r["answer_kind"]
         joined.append(case)
     table = pa.Table.from_pylist(joined, schema=_case_schema())
+    for name in relative_indices(known):
+        for side, taken in partners.items():
+            table = table.append_column(f"{name}.{side}", records[name].take(pa.array(taken, pa.int64())))
     if lens_rows(records):
         take = pa.array(where)
         for name in LENS_COLUMNS:
@@ -229,7 +247,8 @@ def cases_of_minimal(table: pa.Table, source: str) -> pa.Table:
                 f"{source}, column 'group' is empty in some rows; fill it in all rows or leave it out"
             )
         columns["group"] = pa.nulls(n, pa.int64())
-    return pa.table(columns).select(schema.names).cast(schema)
+    cases = pa.table(columns).select(schema.names).cast(schema)
+    return cases.append_column("entropy.text", cases["u_text"]).append_column("entropy.vision", cases["u_vision"])
 
 
 def included_cases(cases: pa.Table, keep: str) -> npt.NDArray[np.bool_]:

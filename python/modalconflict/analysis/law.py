@@ -79,6 +79,7 @@ def law_summary(
         "other": {**rate, "kinds": {k: int((other & (other_kind == k)).sum()) for k in OTHER_KINDS}},
         "balance_point": points,
         "spearman": spearman(x, y),
+        "violation": violation(x, y, g, options),
         "sides": sides(delta[used], points["headline"]),
         "piled_up": {"low": float((delta[used] <= -1.9).mean()), "high": float((delta[used] >= 1.9).mean())},
         "curve": fitted_curve(x, y, g, options),
@@ -184,6 +185,24 @@ def sides(delta: Floats, point: dict[str, Any]) -> dict[str, float] | None:
     if point["estimate"] is None:
         return None
     return {"left": float((delta < point["estimate"]).mean()), "right": float((delta > point["estimate"]).mean())}
+
+
+def violation(x: Floats, y: Floats, groups: npt.NDArray[np.int64], options: AnalysisOptions) -> dict[str, Any] | None:
+    """The test of a monotone curve: mass of the violations and its p-value; None where x has fewer than three values."""
+    from modalconflict import violation_test
+
+    if len(np.unique(x)) < 3:
+        return None
+    several = len(np.unique(groups)) > 1
+    found = violation_test(
+        x, y, groups if several else None, replicates=options.replicates, random_state=options.random_state
+    )
+    return {
+        "mass": float(found.mass),
+        "p_value": float(found.p_value),
+        "bins": len(found.count),
+        "replicates": found.replicates,
+    }
 
 
 def half_summary(x: Floats, y: Floats, groups: npt.NDArray[np.int64], options: AnalysisOptions) -> dict[str, Any]:

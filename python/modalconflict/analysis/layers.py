@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,6 +97,40 @@ def regions(delta: Floats, balance: float | None) -> Regions:
     )
 
 
+def lens_table(cases: pa.Table, used: npt.NDArray[np.bool_]) -> pa.Table:
+    """What the lens reads at each row, over the cases that count.
+
+    Parameters
+    ----------
+    cases
+        With lens columns.
+    used
+        Shape (n,).
+
+    Returns
+    -------
+    pyarrow.Table
+        layer (0: the embeddings), n, mean and quartiles of KL(final ‖ layer) and of the lens' entropy (nats), and the share
+        of the top-1 tokens that name the text's answer, the image's, or neither.
+    """
+    chosen = cases.filter(pa.array(used))
+    labels = matrix(chosen["lens_label"], object)
+    columns: dict[str, Any] = {"layer": np.arange(labels.shape[1])}
+    for name, column in (("kl", "kl_final"), ("entropy", "lens_entropy")):
+        values = matrix(chosen[column], np.float64) if column in chosen.column_names else np.full(labels.shape, np.nan)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # a layer without a number has no mean: NaN says so
+            columns[f"{name}_mean"] = np.nanmean(values, axis=0)
+            low, median, high = np.nanquantile(values, [0.25, 0.5, 0.75], axis=0)
+        columns |= {f"{name}_lower_quartile": low, f"{name}_median": median, f"{name}_upper_quartile": high}
+    known = np.array([row[0] is not None for row in labels], dtype=bool)
+    for label in ("text", "vision", "irrelevant"):
+        share = (labels[known] == label).mean(axis=0) if known.any() else np.full(labels.shape[1], np.nan)
+        columns[f"share_{label}"] = np.asarray(share, dtype=np.float64)
+    columns["n"] = np.full(labels.shape[1], int(known.sum()))
+    return pa.table({k: pa.array(v) for k, v in columns.items()})
+
+
 def oscillation_summary(
     switches: npt.NDArray[np.int64],
     where: Regions,
@@ -104,10 +139,11 @@ def oscillation_summary(
     replicates: int,
     seed: int,
 ) -> dict[str, Any]:
-    """Mean oscillations a case in each region with intervals over groups, by third, and their difference."""
+    """Mean oscillations a case in each region and over all, with intervals over groups, by third, and the regions' difference."""
     total = switches.sum(axis=1).astype(np.float64)
     out: dict[str, Any] = {"basis": where.basis, "threshold": list(where.threshold), "regions": []}
-    for name, mask in zip(where.names, (where.first, where.second), strict=True):
+    everything = np.ones(len(total), dtype=bool)
+    for name, mask in zip((*where.names, "all"), (where.first, where.second, everything), strict=True):
         ones = mask.astype(np.float64)
         mean, low, high = ratio_interval(total * ones, ones, groups, level, replicates, seed)
         thirds = [float(switches[mask, i].mean()) if mask.any() else float("nan") for i in range(3)]
@@ -121,6 +157,7 @@ def oscillation_summary(
                 "thirds": dict(zip(THIRDS, thirds, strict=True)),
             }
         )
+    out["all"] = out["regions"].pop()
     used = where.first | where.second
     difference = mean_difference_interval(total[used], where.first[used], groups[used], level, replicates, seed)
     out["difference"] = dict(zip(("estimate", "low", "high"), difference, strict=True))

@@ -69,7 +69,8 @@ class ModelAnalysis:
     cases
         One row a multimodal run: `delta` (ΔU_rel), `included`, `outcome`, `oscillations`, `region`, the lens columns.
     tables
-        "bins" and, where the records are runs, "tiers".
+        "bins" (of ΔU_rel), "indices" (the law under every index), "following" (by tier) and, where the records are runs,
+        "tiers" (the unimodal runs) and "lens" (a row a layer).
     layers
         "edges" (bins + 1,), "difference" (bins, R: mean logit of the text's answer minus the image's), "counts" (bins,);
         None without lens columns.
@@ -155,11 +156,14 @@ class Analysis:
         What computed the numbers.
     models
         One analysis a model, in the order of the records.
+    comparisons
+        One entry a pair of models on the same groups, see :func:`~modalconflict.analysis.compare.compare_models`.
     """
 
     options: dict[str, Any]
     versions: dict[str, str]
     models: list[ModelAnalysis]
+    comparisons: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def balance_point(self) -> BalancePoint:
@@ -184,6 +188,7 @@ class Analysis:
             "options": finite(self.options),
             "versions": self.versions,
             "models": [m.summary for m in self.models],
+            "comparisons": self.comparisons,
         }
 
     def __repr__(self) -> str:
@@ -293,4 +298,4 @@ def load_analysis(path: str | Path) -> Analysis:
             models.append(ModelAnalysis(content, pq.read_table(folder / "cases.parquet"), tables, layers))
         except (OSError, pa.ArrowInvalid) as error:
             raise IoError(f"{folder} is incomplete ({str(error).splitlines()[0]}); run the analysis again") from error
-    return Analysis(summary["options"], summary["versions"], models)
+    return Analysis(summary["options"], summary["versions"], models, summary.get("comparisons", []))

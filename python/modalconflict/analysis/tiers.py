@@ -1,11 +1,17 @@
-"""Accuracy and uncertainty by tier of the unimodal runs."""
+"""By tier: accuracy and uncertainty of the unimodal runs, and what the multimodal runs followed."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-from modalconflict.analysis.statistics import wilson_interval
+from modalconflict.analysis.statistics import ratio_interval, wilson_interval
+
+if TYPE_CHECKING:
+    from modalconflict.analysis.analyze import AnalysisOptions
 
 
 def tier_table(records: pa.Table, uncertainty: str, level: float) -> pa.Table:
@@ -55,3 +61,44 @@ def tier_table(records: pa.Table, uncertainty: str, level: float) -> pa.Table:
     numbers = ("accuracy", "accuracy_low", "accuracy_high", "mean", "lower_quartile", "median", "upper_quartile")
     fields = [("side", pa.string()), ("tier", pa.int32()), ("n", pa.int64()), ("failed", pa.int64())]
     return pa.Table.from_pylist(rows, schema=pa.schema([*fields, *((n, pa.float64()) for n in numbers)]))
+
+
+def following_by_tier(
+    cases: pa.Table, used: npt.NDArray[np.bool_], groups: npt.NDArray[np.int64], options: AnalysisOptions
+) -> list[dict[str, Any]]:
+    """Text-following rate of the cases that count, one row a tier of either side.
+
+    Parameters
+    ----------
+    cases
+        Joined cases; a table without tiers gives no rows.
+    used
+        The cases the law is stated on, shape (n,).
+    groups
+        Shape (n,).
+    options
+        Of the analysis: level, replicates and seed of the interval, which resamples whole groups.
+
+    Returns
+    -------
+    list of dict
+        side ("vision" | "text"), tier, n, decided, text, tfr, tfr_low, tfr_high (NaN where no case was decided).
+    """
+    outcome = np.array([o or "" for o in cases["outcome"].to_pylist()])
+    text, decided = used & (outcome == "text"), used & np.isin(outcome, ("text", "vision"))
+    rows: list[dict[str, Any]] = []
+    for side, column in (("vision", "d_v"), ("text", "d_t")):
+        tiers = np.array([-1 if t is None else t for t in cases[column].to_pylist()])
+        for tier in np.unique(tiers[used & (tiers >= 0)]).tolist():
+            here = used & (tiers == tier)
+            rate, low, high = ratio_interval(
+                text[here] * 1.0,
+                decided[here] * 1.0,
+                groups[here],
+                options.level,
+                options.replicates,
+                options.random_state,
+            )
+            counts = {"n": int(here.sum()), "decided": int(decided[here].sum()), "text": int(text[here].sum())}
+            rows.append({"side": side, "tier": tier, **counts, "tfr": rate, "tfr_low": low, "tfr_high": high})
+    return rows
