@@ -5,6 +5,7 @@
 namespace modalconflict::bindings {
 
 void bind_scene(pybind11::module_& m);
+void bind_color_options(pybind11::module_& m);
 void bind_color_recognition(pybind11::module_& m);
 
 }  // namespace modalconflict::bindings

@@ -9,21 +9,12 @@ namespace py = pybind11;
 using namespace modalconflict::dataset;
 
 void modalconflict::bindings::bind_color_recognition(py::module_& m) {
-    py::class_<ColorRecognitionOptions>(m, "ColorRecognitionOptions", "Settings of the Color Recognition dataset.")
-        .def(py::init([](std::int64_t groups, std::uint64_t seed, double min_visible_fraction) {
-                 return ColorRecognitionOptions{groups, seed, min_visible_fraction};
-             }),
-             py::arg("groups") = 400, py::arg("seed") = 0, py::arg("min_visible_fraction") = 0.6)
-        .def_readonly("groups", &ColorRecognitionOptions::groups)
-        .def_readonly("seed", &ColorRecognitionOptions::seed)
-        .def_readonly("min_visible_fraction", &ColorRecognitionOptions::min_visible_fraction);
-
     py::class_<ColorGroup>(m, "ColorGroup", "What a group's images and texts share.")
         .def_readonly("index", &ColorGroup::index)
         .def_property_readonly("target", [](const ColorGroup& g) { return std::string(name(g.target)); })
         .def_property_readonly("helper", [](const ColorGroup& g) { return std::string(name(g.helper)); })
-        .def_property_readonly("answer_vision", [](const ColorGroup& g) { return std::string(name(g.answer_vision)); })
-        .def_property_readonly("answer_text", [](const ColorGroup& g) { return std::string(name(g.answer_text)); })
+        .def_readonly("answer_vision", &ColorGroup::answer_vision)
+        .def_readonly("answer_text", &ColorGroup::answer_text)
         .def_readonly("entity", &ColorGroup::entity);
 
     m.attr("COLOR_VISION_TIERS") = color_vision_tiers().size();
@@ -37,11 +28,17 @@ void modalconflict::bindings::bind_color_recognition(py::module_& m) {
         py::gil_scoped_release release;
         return color_scene(options, group, d_v).scene;
     }, py::arg("options"), py::arg("group"), py::arg("d_v"));
-    m.def("color_text", [](const ColorRecognitionOptions& options, const ColorGroup& group, int d_t) {
-        const ColorText made = color_text(options, group, d_t);
-        return py::make_tuple(made.text, made.paraphrase);
-    }, py::arg("options"), py::arg("group"), py::arg("d_t"), "(text, paraphrase) of a text tier.");
-    m.def("color_question", &color_question, py::arg("group"));
+    m.def("color_text", [](const ColorRecognitionOptions& options, const ColorGroup& group, int d_t, const std::string& control) {
+        const ColorText made = color_text(options, group, d_t, control_from_name(control));
+        return py::make_tuple(made.text, made.paraphrase, made.entity);
+    }, py::arg("options"), py::arg("group"), py::arg("d_t"), py::arg("control") = "none",
+       "(text, paraphrase, entity) of a text tier; entity is empty where the tier names none.");
+    m.def("color_question", [](const ColorRecognitionOptions& options, const ColorGroup& group, const std::string& control) {
+        return color_question(options, group, control_from_name(control));
+    }, py::arg("options"), py::arg("group"), py::arg("control") = "none");
+    m.def("color_target", [](const ColorRecognitionOptions& options, const ColorGroup& group, const std::string& control) {
+        return color_target(options, group, control_from_name(control));
+    }, py::arg("options"), py::arg("group"), py::arg("control") = "none", "The shape that the question names.");
 
     py::class_<ColorImageRow>(m, "ColorImageRow", "One picture as it stands on disk.")
         .def_readonly("group", &ColorImageRow::group)
@@ -55,5 +52,5 @@ void modalconflict::bindings::bind_color_recognition(py::module_& m) {
         .def_readonly("visible_fraction", &ColorImageRow::visible_fraction)
         .def_readonly("pixel_sha256", &ColorImageRow::pixel_sha256);
     m.def("write_color_images", &write_color_images, py::arg("options"), py::arg("folder"), py::arg("threads") = 0,
-          py::arg("progress") = nullptr, py::call_guard<py::gil_scoped_release>());
+          py::arg("progress") = nullptr, py::arg("first") = 0, py::arg("count") = -1, py::call_guard<py::gil_scoped_release>());
 }

@@ -5,6 +5,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
+#include <cstdio>
 #include <memory>
 
 namespace py = pybind11;
@@ -28,6 +29,15 @@ std::vector<std::string> names() {
     return all;
 }
 
+std::string color_name(Rgb color) {
+    for (std::size_t i = 0; i < kColorCount; ++i) {
+        if (rgb(static_cast<Color>(i)) == color) return std::string(name(static_cast<Color>(i)));
+    }
+    char hex[8];
+    std::snprintf(hex, sizeof hex, "#%02x%02x%02x", color.red, color.green, color.blue);
+    return hex;
+}
+
 }  // namespace
 
 void modalconflict::bindings::bind_scene(py::module_& m) {
@@ -37,11 +47,13 @@ void modalconflict::bindings::bind_scene(py::module_& m) {
 
     py::class_<SceneObject>(m, "SceneObject", "One flat figure; coordinates and side in 1/16 pixel.")
         .def(py::init([](const std::string& shape, const std::string& color, int x16, int y16, int side_x16) {
-                 return SceneObject{shape_from_name(shape), color_from_name(color), x16, y16, side_x16};
+                 return SceneObject{shape_from_name(shape), rgb(color_from_name(color)), x16, y16, side_x16};
              }),
              py::arg("shape"), py::arg("color"), py::arg("center_x16"), py::arg("center_y16"), py::arg("side_x16"))
         .def_property_readonly("shape", [](const SceneObject& o) { return std::string(name(o.shape)); })
-        .def_property_readonly("color", [](const SceneObject& o) { return std::string(name(o.color)); })
+        .def_property_readonly("color", [](const SceneObject& o) { return color_name(o.color); },
+                               "Name of one of the six colours, or its hexadecimal value.")
+        .def_property_readonly("rgb", [](const SceneObject& o) { return py::make_tuple(o.color.red, o.color.green, o.color.blue); })
         .def_readonly("center_x16", &SceneObject::center_x16)
         .def_readonly("center_y16", &SceneObject::center_y16)
         .def_readonly("side_x16", &SceneObject::side_x16);
@@ -68,4 +80,10 @@ void modalconflict::bindings::bind_scene(py::module_& m) {
         const SceneMeasure found = [&] { py::gil_scoped_release release; return measure(scene); }();
         return py::make_tuple(found.overlapping, found.visible_fraction);
     }, py::arg("scene"), "(distractors that overlap the target, visible share of the target's pixels).");
+    m.def("write_scene", [](const Scene& scene, const std::string& path) {
+        const Image image = render(scene);
+        write_png(image, path);
+        return pixel_sha256(image);
+    }, py::arg("scene"), py::arg("path"), py::call_guard<py::gil_scoped_release>(),
+       "Draw a scene into a PNG file; returns the pixels' SHA-256.");
 }

@@ -5,63 +5,60 @@
 #include "dataset/outline.hpp"
 #include "dataset/streams.hpp"
 
+#include <numeric>
 #include <optional>
 
 namespace modalconflict::dataset {
 namespace {
 
-template <typename T, std::size_t N>
-std::vector<T> shuffled(Random& random) {
-    std::vector<T> values;
-    for (std::size_t i = 0; i < N; ++i) values.push_back(static_cast<T>(i));
+template <typename T>
+std::vector<T> shuffled(std::vector<T> values, Random& random) {
     random.shuffle(values);
     return values;
 }
 
+std::vector<std::size_t> numbers(std::size_t count) {
+    std::vector<std::size_t> values(count);
+    std::iota(values.begin(), values.end(), std::size_t{0});
+    return values;
+}
+
 struct Answers {
-    Color vision, text;
+    std::size_t vision, text;
 };
 
-// One block of six groups: a permutation for the images and a derangement of it for the texts.
-Answers answers_of(std::uint64_t seed, std::uint64_t index) {
-    Random random(seed, {streams::kAnswers, index / kColorCount});
-    const auto vision = shuffled<Color, kColorCount>(random);
+// One block of as many groups as there are colours: a permutation for the images and a derangement of it for the texts.
+Answers answers_of(std::uint64_t seed, std::uint64_t index, std::size_t colors) {
+    Random random(seed, {streams::kAnswers, index / colors});
+    const auto vision = shuffled(numbers(colors), random);
     for (;;) {
-        const auto text = shuffled<Color, kColorCount>(random);
+        const auto text = shuffled(numbers(colors), random);
         bool deranged = true;
-        for (std::size_t i = 0; i < kColorCount; ++i) deranged &= vision[i] != text[i];
-        if (deranged) return {vision[index % kColorCount], text[index % kColorCount]};
+        for (std::size_t i = 0; i < colors; ++i) deranged &= vision[i] != text[i];
+        if (deranged) return {vision[index % colors], text[index % colors]};
     }
 }
 
-Shape target_of(std::uint64_t seed, std::uint64_t index) {
-    Random random(seed, {streams::kShapes, index / kShapeCount});
-    return shuffled<Shape, kShapeCount>(random)[index % kShapeCount];
-}
-
-const VisionTier& vision_tier(int d_v) {
-    const auto& tiers = color_vision_tiers();
-    if (d_v < 0 || static_cast<std::size_t>(d_v) >= tiers.size()) {
-        throw InvalidArgument("color_scene: visual tier d_v " + std::to_string(d_v) + " is not known; Color Recognition has 0 to 13");
-    }
-    return tiers[static_cast<std::size_t>(d_v)];
+Shape target_of(const ColorRecognitionOptions& options, std::uint64_t index) {
+    Random random(options.seed, {streams::kShapes, index / options.shapes.size()});
+    return shuffled(options.shapes, random)[index % options.shapes.size()];
 }
 
 // Places figures one by one; every random choice comes from the scene's own stream.
 class Placer {
 public:
-    Placer(const VisionTier& tier, const ColorGroup& group, double min_visible, Random& random)
-        : tier_(tier), min_visible_(min_visible), random_(random) {
-        for (std::size_t i = 0; i < kShapeCount; ++i) {
-            const auto shape = static_cast<Shape>(i);
+    Placer(const ColorRecognitionOptions& options, const VisionTier& tier, const ColorGroup& group, Random& random)
+        : tier_(tier), min_visible_(options.min_visible_fraction), random_(random) {
+        for (const Shape shape : options.shapes) {
             if (shape != group.target && shape != group.helper) shapes_.push_back(shape);
         }
-        for (std::size_t i = 0; i < kColorCount; ++i) {
-            const auto color = static_cast<Color>(i);
-            if (color != group.answer_vision && color != group.answer_text) colors_.push_back(color);
+        Rgb answer{};
+        for (const NamedColor& color : options.colors) {
+            if (color.name == group.answer_vision) answer = color.rgb;
+            if (color.name != group.answer_vision && color.name != group.answer_text) colors_.push_back(color.rgb);
         }
         const int side = side_between(tier.target_side_min, tier.target_side_max);
-        target_ = {group.target, group.answer_vision, center(tier.width, side), center(tier.height, side), side};
+        target_ = {group.target, answer, center(tier.width, side), center(tier.height, side), side};
         target_cover_ = cover(target_, tier.width, tier.height);
         owned_ = target_cover_.alpha >= kOwned;
         hidden_ = cv::Mat::zeros(owned_.size(), CV_8UC1);
@@ -147,7 +144,7 @@ private:
     double min_visible_;
     Random& random_;
     std::vector<Shape> shapes_;
-    std::vector<Color> colors_;
+    std::vector<Rgb> colors_;
     SceneObject target_;
     Coverage target_cover_;
     cv::Mat owned_, hidden_;
@@ -156,59 +153,44 @@ private:
 
 }  // namespace
 
-const std::vector<VisionTier>& color_vision_tiers() {
-    static const std::vector<VisionTier> tiers = [] {
-        std::vector<VisionTier> made;
-        for (int n = 0; n <= 4; ++n) made.push_back({800, 600, 80, 200, 60, 160, n, 0, true});
-        made.push_back({224, 224, 45, 89, 24, 48, 7, 50, false});
-        made.push_back({224, 224, 45, 89, 24, 48, 10, 80, false});
-        made.push_back({224, 224, 12, 22, 10, 24, 7, 50, false});
-        made.push_back({224, 224, 12, 22, 10, 24, 11, 80, false});
-        const int counts[] = {20, 30, 40, 55, 70};
-        const int rates[] = {30, 60, 50, 60, 70};
-        for (int i = 0; i < 5; ++i) made.push_back({224, 224, 9, 13, 8, 16, counts[i], rates[i], false});
-        return made;
-    }();
-    return tiers;
-}
-
 ColorGroup color_group(const ColorRecognitionOptions& options, std::int64_t index) {
-    if (options.groups < 1) throw InvalidArgument("color_recognition: groups is " + std::to_string(options.groups) + "; it must be at least 1");
+    validate(options);
     if (index < 0 || index >= options.groups) {
         throw InvalidArgument("color_group: group " + std::to_string(index) + " is outside 0 to " + std::to_string(options.groups - 1));
-    }
-    if (!(options.min_visible_fraction >= 0.0 && options.min_visible_fraction <= 1.0)) {
-        throw InvalidArgument("color_recognition: min_visible_fraction must lie within 0 and 1");
     }
     const auto position = static_cast<std::uint64_t>(index);
     ColorGroup group;
     group.index = index;
-    group.target = target_of(options.seed, position);
-    const Answers answers = answers_of(options.seed, position);
-    group.answer_vision = answers.vision;
-    group.answer_text = answers.text;
+    group.target = target_of(options, position);
+    const Answers answers = answers_of(options.seed, position, options.colors.size());
+    group.answer_vision = options.colors[answers.vision].name;
+    group.answer_text = options.colors[answers.text].name;
     Random random(options.seed, {streams::kGroup, position});
     do {
-        group.helper = static_cast<Shape>(random.below(kShapeCount));
+        group.helper = random.pick(options.shapes);
     } while (group.helper == group.target);
-    group.entity = random.pick(entities(group.answer_text));
+    const auto& entities = options.colors[answers.text].entities;
+    if (!entities.empty()) group.entity = random.pick(entities);
     return group;
 }
 
 ColorScene color_scene(const ColorRecognitionOptions& options, const ColorGroup& group, int d_v) {
-    const VisionTier& tier = vision_tier(d_v);
+    if (d_v < 0 || static_cast<std::size_t>(d_v) >= options.tiers.size()) {
+        throw InvalidArgument("color_scene: visual tier d_v " + std::to_string(d_v) + " is not known; this dataset has 0 to " +
+                              std::to_string(options.tiers.size() - 1));
+    }
+    const VisionTier& tier = options.tiers[static_cast<std::size_t>(d_v)];
     // Round half up in integers: 0.5 of 7 distractors is 3.5, hence 4.
     const int overlapping = (tier.distractors * tier.occlusion_percent * 2 + 100) / 200;
-    for (std::uint64_t attempt = 0;; ++attempt) {
-        if (attempt == 1000) {
-            throw InvalidArgument("color_scene: the figures of tier " + std::to_string(d_v) + " do not fit on its canvas; use fewer or smaller ones");
-        }
+    constexpr std::uint64_t kMaxAttempts = 200;
+    for (std::uint64_t attempt = 0; attempt < kMaxAttempts; ++attempt) {
         Random random(options.seed, {streams::kScene, static_cast<std::uint64_t>(group.index), static_cast<std::uint64_t>(d_v), attempt});
-        auto scene = Placer(tier, group, options.min_visible_fraction, random).place(overlapping);
+        auto scene = Placer(options, tier, group, random).place(overlapping);
         if (!scene) continue;
         const SceneMeasure found = measure(*scene);
         return {std::move(*scene), found, overlapping};
     }
+    throw InvalidArgument("color_scene: the figures of tiers[" + std::to_string(d_v) + "] do not fit on its canvas; use fewer or smaller ones");
 }
 
 }  // namespace modalconflict::dataset

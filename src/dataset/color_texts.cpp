@@ -3,8 +3,10 @@
 #include <modalconflict/error.hpp>
 
 #include "dataset/streams.hpp"
+#include "dataset/templates.hpp"
 
-#include <span>
+#include <algorithm>
+#include <array>
 #include <string_view>
 
 namespace modalconflict::dataset {
@@ -12,77 +14,87 @@ namespace {
 
 using namespace std::string_view_literals;
 
-// {a} the target's shape, {t} the colour the text claims, {b} the helper's shape, {d} the thing. About 22 words each,
-// the paper's mean length; within a tier all say the same, so any two are paraphrases.
+// About 22 words each, the paper's mean length; within a tier all say the same, so any two are paraphrases.
 constexpr std::array kDirect = {
-    "This is a drawing of plain figures on a white sheet. The {a} that you can see in the drawing is {t}."sv,
-    "Here is a simple picture with a white background. Somebody has looked at it closely and reports that the {a} is {t}."sv,
-    "The image contains a {a}. According to the description that came with the image, the color of this {a} is {t}."sv,
-    "A note was written about this picture of flat shapes on white paper. It says that the {a} has the color {t}."sv,
-    "In the picture, which shows one or more flat shapes, there is a {a}, and the color of that {a} is {t}."sv,
-    "Consider the following fact about the picture before you answer. The {a} in the picture was painted in the color {t}."sv,
+    "This is a drawing of plain figures on a white sheet. The {target} that you can see in the drawing is {answer}."sv,
+    "Here is a simple picture with a white background. Somebody has looked at it closely and reports that the {target} is {answer}."sv,
+    "The image contains a {target}. According to the description that came with the image, the color of this {target} is {answer}."sv,
+    "A note was written about this picture of flat shapes on white paper. It says that the {target} has the color {answer}."sv,
+    "In the picture, which shows one or more flat shapes, there is a {target}, and the color of that {target} is {answer}."sv,
+    "Consider the following fact about the picture before you answer. The {target} in the picture was painted in the color {answer}."sv,
 };
 constexpr std::array kIndirect = {
-    "The {a} in this picture has the same color as a certain {b}. The {b} that is meant here is {t}."sv,
-    "Somebody painted a {b} with {t} paint. Afterwards the {a} in this picture was painted with exactly the same paint as the {b}."sv,
-    "There is a {b} which is not shown here, and its color is {t}. The {a} in the picture matches the color of that {b}."sv,
-    "The color of the {a} and the color of a {b} are one and the same. The color of this {b} is {t}."sv,
-    "A {b} lies on the desk beside the picture. The {a} shares its color with the {b}, and the color of the {b} is {t}."sv,
-    "The {a} was colored to look like a {b} from another drawing. In that other drawing, the color of the {b} was {t}."sv,
+    "The {target} in this picture has the same color as a certain {helper}. The {helper} that is meant here is {answer}."sv,
+    "Somebody painted a {helper} with {answer} paint. Afterwards the {target} in this picture was painted with exactly the same paint as the {helper}."sv,
+    "There is a {helper} which is not shown here, and its color is {answer}. The {target} in the picture matches the color of that {helper}."sv,
+    "The color of the {target} and the color of a {helper} are one and the same. The color of this {helper} is {answer}."sv,
+    "A {helper} lies on the desk beside the picture. The {target} shares its color with the {helper}, and the color of the {helper} is {answer}."sv,
+    "The {target} was colored to look like a {helper} from another drawing. In that other drawing, the color of the {helper} was {answer}."sv,
 };
 constexpr std::array kKnowledge = {
-    "The {a} in this picture has the same color as {d}. Think of the usual color of {d} when you answer."sv,
-    "Whoever made this picture wanted the color of the {a} to be the one that everybody knows from {d}."sv,
-    "Imagine {d} in good light and at its most typical. The {a} in the picture has precisely that color and no other."sv,
-    "The picture was made by an artist who thought of {d} and then gave the {a} the color that goes with it."sv,
-    "In the picture there is a {a}, and its color is the typical color of {d}, as the description of the image explains."sv,
-    "If you put {d} beside the {a} in this picture, you would see that the two of them have the same color."sv,
+    "The {target} in this picture has the same color as {thing}. Think of the usual color of {thing} when you answer."sv,
+    "Whoever made this picture wanted the color of the {target} to be the one that everybody knows from {thing}."sv,
+    "Imagine {thing} in good light and at its most typical. The {target} in the picture has precisely that color and no other."sv,
+    "The picture was made by an artist who thought of {thing} and then gave the {target} the color that goes with it."sv,
+    "In the picture there is a {target}, and its color is the typical color of {thing}, as the description of the image explains."sv,
+    "If you put {thing} beside the {target} in this picture, you would see that the two of them have the same color."sv,
 };
 
-std::span<const std::string_view> templates(int d_t) {
-    switch (d_t) {
-        case 0: return kDirect;
-        case 1: return kIndirect;
-        case 2: return kKnowledge;
-        default:
-            throw InvalidArgument("color_text: text tier d_t " + std::to_string(d_t) +
-                                  " is not known; Color Recognition has 0 (direct), 1 (indirect) and 2 (knowledge)");
+
+// What a text names: the shape asked about and the shape it is compared with.
+struct Named {
+    std::string target, helper;
+};
+
+// A shape that nobody draws in this group's images. The last two are never drawn at all.
+constexpr std::array<std::string_view, 3> kAbsent = {"star", "cone", "frustum"};
+
+Named named(const ColorRecognitionOptions& options, const ColorGroup& group, Control control) {
+    const std::string target(name(group.target)), helper(name(group.helper));
+    if (control == Control::none || control == Control::blank_image) return {target, helper};
+    Random random(options.seed, {streams::kControl, static_cast<std::uint64_t>(group.index), static_cast<std::uint64_t>(control)});
+    std::vector<std::string> absent;
+    for (const auto shape : kAbsent) {
+        const auto drawn = [&](Shape known) { return name(known) == shape && known != group.helper; };
+        if (std::none_of(options.shapes.begin(), options.shapes.end(), drawn)) absent.emplace_back(shape);
     }
+    random.shuffle(absent);
+    // About the helper's shape, for it is in none of the images: the text is true of nothing in them and false of nothing.
+    if (control == Control::text_irrelevant) return {helper, absent[0] == helper ? absent[1] : absent[0]};
+    return {absent[0], absent[0] == helper ? absent[1] : helper};
 }
 
-std::string fill(std::string_view pattern, const ColorGroup& group) {
-    std::string text;
-    for (std::size_t i = 0; i < pattern.size(); ++i) {
-        if (pattern[i] != '{') {
-            text += pattern[i];
-            continue;
-        }
-        switch (pattern[i + 1]) {
-            case 'a': text += name(group.target); break;
-            case 't': text += name(group.answer_text); break;
-            case 'b': text += name(group.helper); break;
-            default: text += group.entity; break;
-        }
-        i += 2;
-    }
-    // "a arrow": the only shape whose name starts with a vowel sound.
-    for (std::size_t at = 0; (at = text.find(" a arrow", at)) != std::string::npos;) text.replace(at, 8, " an arrow");
-    if (text.starts_with("A arrow")) text.replace(0, 7, "An arrow");
-    return text;
+std::string fill(const ColorGroup& group, const Named& shapes, const std::string& pattern) {
+    return fill_template(pattern, {{"target", shapes.target}, {"answer", group.answer_text}, {"helper", shapes.helper}, {"thing", group.entity}});
 }
 
 }  // namespace
 
-ColorText color_text(const ColorRecognitionOptions& options, const ColorGroup& group, int d_t) {
-    const auto patterns = templates(d_t);
+const std::vector<TextTier>& color_text_tiers() {
+    static const std::vector<TextTier> tiers = {{{kDirect.begin(), kDirect.end()}}, {{kIndirect.begin(), kIndirect.end()}}, {{kKnowledge.begin(), kKnowledge.end()}}};
+    return tiers;
+}
+
+ColorText color_text(const ColorRecognitionOptions& options, const ColorGroup& group, int d_t, Control control) {
+    if (d_t < 0 || static_cast<std::size_t>(d_t) >= options.texts.size()) {
+        throw InvalidArgument("color_text: text tier d_t " + std::to_string(d_t) + " is not known; this dataset has 0 to " +
+                              std::to_string(options.texts.size() - 1));
+    }
+    const auto& patterns = options.texts[static_cast<std::size_t>(d_t)].templates;
     Random random(options.seed, {streams::kText, static_cast<std::uint64_t>(group.index), static_cast<std::uint64_t>(d_t)});
     const std::size_t first = static_cast<std::size_t>(random.below(patterns.size()));
     const std::size_t step = 1 + static_cast<std::size_t>(random.below(patterns.size() - 1));
-    return {fill(patterns[first], group), fill(patterns[(first + step) % patterns.size()], group)};
+    const Named shapes = named(options, group, control);
+    const bool thing = has_placeholder(patterns[first], "thing");
+    return {fill(group, shapes, patterns[first]), fill(group, shapes, patterns[(first + step) % patterns.size()]), thing ? group.entity : ""};
 }
 
-std::string color_question(const ColorGroup& group) {
-    return "What color is the " + std::string(name(group.target)) + "? Answer in one word.";
+std::string color_question(const ColorRecognitionOptions& options, const ColorGroup& group, Control control) {
+    return fill_template(options.question, {{"target", color_target(options, group, control)}});
+}
+
+std::string color_target(const ColorRecognitionOptions& options, const ColorGroup& group, Control control) {
+    return control == Control::image_irrelevant ? named(options, group, control).target : std::string(name(group.target));
 }
 
 }  // namespace modalconflict::dataset

@@ -43,7 +43,7 @@ Image render(const Scene& scene) {
     image.pixels.assign(static_cast<std::size_t>(scene.width) * static_cast<std::size_t>(scene.height) * 3, 255);
     for (const SceneObject& object : scene.objects) {
         const Coverage coverage = cover(object, scene.width, scene.height);
-        if (!coverage.box.empty()) paint(image, coverage, rgb(object.color));
+        if (!coverage.box.empty()) paint(image, coverage, object.color);
     }
     return image;
 }

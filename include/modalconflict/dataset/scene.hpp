@@ -15,7 +15,7 @@ inline constexpr int kSubpixels = 16;
 /// One flat figure. Its shape is inscribed in a square with the given side around the centre.
 struct SceneObject {
     Shape shape = Shape::circle;
-    Color color = Color::red;
+    Rgb color{};
     int center_x16 = 0;
     int center_y16 = 0;
     int side_x16 = 0;

@@ -7,5 +7,15 @@ documented in the documentation's dataset page and is checked whenever a folder 
 from modalconflict.datasets.color import color_recognition
 from modalconflict.datasets.dataset import Dataset, load
 from modalconflict.datasets.manifest import MANIFEST_SCHEMA, MANIFEST_VERSION, validate_manifest
+from modalconflict.datasets.options import NamedColor, VisionTier
 
-__all__ = ["MANIFEST_SCHEMA", "MANIFEST_VERSION", "Dataset", "color_recognition", "load", "validate_manifest"]
+__all__ = [
+    "MANIFEST_SCHEMA",
+    "MANIFEST_VERSION",
+    "Dataset",
+    "NamedColor",
+    "VisionTier",
+    "color_recognition",
+    "load",
+    "validate_manifest",
+]

@@ -6,7 +6,8 @@ import itertools
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 
 from modalconflict.datasets.dataset import MANIFEST_FILE, OPTIONS_KEY, VERSION_KEY, Dataset
 from modalconflict.datasets.manifest import MANIFEST_SCHEMA, MANIFEST_VERSION
+from modalconflict.datasets.options import CONTROLS, ORDERS, NamedColor, VisionTier, checked_names, from_mapping
 from modalconflict.errors import InvalidArgument, IoError
 
 NAME = "color_recognition"
@@ -27,6 +29,15 @@ def color_recognition(
     out: str | Path | None = None,
     threads: int | None = None,
     progress: Callable[[int], None] | None = None,
+    *,
+    tiers: Iterable[VisionTier | Mapping[str, Any]] | None = None,
+    colors: Iterable[NamedColor | Mapping[str, Any]] | None = None,
+    shapes: Iterable[str] | None = None,
+    texts: Iterable[Iterable[str]] | None = None,
+    question: str | None = None,
+    min_visible_fraction: float = 0.6,
+    controls: Iterable[str] = (),
+    orders: Iterable[str] = ("image_first",),
 ) -> Dataset:
     """Make the Color Recognition dataset: 14 image tiers and 3 conflicting texts a group.
 
@@ -43,6 +54,24 @@ def color_recognition(
         Threads that draw; all cores by default.
     progress : callable, optional
         Called with the number of groups done.
+    tiers : iterable of VisionTier or mapping, optional
+        Visual difficulty, d_v 0 first; the published 14 by default.
+    colors : iterable of NamedColor or mapping, optional
+        Possible answers; red, yellow, blue, green, purple and orange by default. Three or more.
+    shapes : iterable of str, optional
+        Names of the shapes that are used; all by default. Three or more.
+    texts : iterable of iterable of str, optional
+        Textual difficulty, d_t 0 first: each tier's templates, at least two, with the placeholders {target}, {answer} or {thing},
+        and {helper}.
+    question : str, optional
+        With {target}; it ends with the command.
+    min_visible_fraction : float
+        The target's least visible share, 0 to 1.
+    controls : iterable of str
+        Cases in which one modality has nothing to say, added as groups of their own: "text_irrelevant", "image_irrelevant",
+        "blank_image". None by default, as published.
+    orders : iterable of str
+        "image_first", "text_first" or both; the second one's cases are groups of their own.
 
     Returns
     -------
@@ -52,7 +81,7 @@ def color_recognition(
     Raises
     ------
     InvalidArgument
-        If groups is below 1 or seed below 0.
+        Naming the argument, and the place in it, that is out of range.
     IoError
         If the folder holds something already or cannot be written.
 
@@ -77,9 +106,11 @@ def color_recognition(
         raise InvalidArgument(f"threads is {threads}; give 1 to 1024, or none for all cores")
     if not 0 <= seed < 2**63:
         raise InvalidArgument(f"seed is {seed}; it must lie within 0 and 2^63 - 1")
+    varied = _varied(tiers, colors, shapes, texts, question, min_visible_fraction)
+    options = _core_options(groups, seed, varied)
+    blocks = _case_blocks(checked_names(controls, CONTROLS, "controls"), checked_names(orders, ORDERS, "orders"))
     folder = Path(tempfile.mkdtemp(prefix="modalconflict-")) if out is None else Path(out)
     claim_folder(folder)
-    options = _dataset.ColorRecognitionOptions(groups=groups, seed=seed)
 
     def step(done: int) -> bool:
         if progress is not None:
@@ -87,47 +118,155 @@ def color_recognition(
         return True
 
     images = _dataset.write_color_images(options, str(folder), threads or 0, step)
-    rows: list[dict[str, Any]] = []
-    # Texts belong to the group, not to its fourteen pictures: made once.
-    for number, pictures in itertools.groupby(images, key=lambda image: image.group):
-        group = _dataset.color_group(options, number)
-        question = _dataset.color_question(group)
-        texts = [_dataset.color_text(options, group, d_t) for d_t in range(_dataset.COLOR_TEXT_TIERS)]
-        for image, (d_t, (text, paraphrase)) in itertools.product(pictures, enumerate(texts)):
-            rows.append(
-                {
-                    "case_id": f"color/{image.group:05d}/v{image.d_v:02d}/t{d_t}",
-                    "dataset": NAME,
-                    "group": image.group,
-                    "d_v": image.d_v,
-                    "d_t": d_t,
-                    "image": image.path,
-                    "image_width": image.width,
-                    "image_height": image.height,
-                    "text": text,
-                    "text_paraphrase": paraphrase,
-                    "question": question,
-                    "answer_text": group.answer_text,
-                    "answer_vision": group.answer_vision,
-                    "target": group.target,
-                    "attribute": "color",
-                    "distractors": image.distractors,
-                    "occlusion_rate": image.occlusion_rate,
-                    "occluded_count": image.occluded_count,
-                    "visible_fraction": image.visible_fraction,
-                    "text_words": len(text.split()),
-                    "entity": group.entity if d_t == 2 else "",
-                    "order": "image_first",
-                    "seed": seed,
-                    "pixel_sha256": image.pixel_sha256,
-                }
-            )
-    described = json.dumps({"kind": NAME, "groups": groups, "seed": seed}, sort_keys=True)
-    table = pa.Table.from_pylist(rows, schema=MANIFEST_SCHEMA).replace_schema_metadata(
-        {VERSION_KEY: MANIFEST_VERSION, OPTIONS_KEY: described}
+    rows = _rows(options, folder, images, blocks)
+    described: dict[str, Any] = {"kind": NAME, "groups": groups, "seed": seed, **varied}
+    if blocks != [("none", "image_first")]:
+        described["cases"] = [list(block) for block in blocks]
+    schema = MANIFEST_SCHEMA
+    if any(control != "none" for control, _ in blocks):
+        schema = schema.append(pa.field("control", pa.string(), nullable=False))
+    table = pa.Table.from_pylist(rows, schema=schema).replace_schema_metadata(
+        {VERSION_KEY: MANIFEST_VERSION, OPTIONS_KEY: json.dumps(described, sort_keys=True)}
     )
     write_manifest(table, folder)
     return Dataset(folder, table)
+
+
+def _varied(
+    tiers: Iterable[VisionTier | Mapping[str, Any]] | None,
+    colors: Iterable[NamedColor | Mapping[str, Any]] | None,
+    shapes: Iterable[str] | None,
+    texts: Iterable[Iterable[str]] | None,
+    question: str | None,
+    min_visible_fraction: float,
+) -> dict[str, Any]:
+    """What differs from the published settings, in values that JSON can hold."""
+    varied: dict[str, Any] = {}
+    if tiers is not None:
+        varied["tiers"] = [asdict(from_mapping(VisionTier, tier, f"tiers[{i}]")) for i, tier in enumerate(tiers)]
+    if colors is not None:
+        varied["colors"] = [asdict(from_mapping(NamedColor, color, f"colors[{i}]")) for i, color in enumerate(colors)]
+    if shapes is not None:
+        varied["shapes"] = list(shapes)
+    if texts is not None:
+        varied["texts"] = [[one] if isinstance(one, str) else list(one) for one in texts]
+    if question is not None:
+        varied["question"] = question
+    if min_visible_fraction != 0.6:
+        varied["min_visible_fraction"] = min_visible_fraction
+    return varied
+
+
+def _core_options(groups: int, seed: int, varied: dict[str, Any]) -> Any:
+    from modalconflict import _dataset
+
+    fields = dict(varied)
+    for name, kind in (("tiers", _dataset.VisionTier), ("colors", _dataset.NamedColor)):
+        if name in fields:
+            fields[name] = [_converted(kind, one, f"{name}[{i}]") for i, one in enumerate(fields[name])]
+    return _converted(_dataset.ColorRecognitionOptions, {"groups": groups, "seed": seed, **fields}, "color_recognition")
+
+
+def _converted(kind: Any, fields: dict[str, Any], where: str) -> Any:
+    """Hand values to C++; what has the wrong type is named instead of pybind11's list of signatures."""
+    try:
+        return kind(**fields)
+    except TypeError:
+        shown = ", ".join(f"{name}={value!r}" for name, value in fields.items())
+        raise InvalidArgument(
+            f"{where}: a value has the wrong type or size in {shown[:300]}; see {kind.__name__} in the documentation"
+        ) from None
+
+
+def _case_blocks(controls: tuple[str, ...], orders: tuple[str, ...]) -> list[tuple[str, str]]:
+    """(control, order) of each block of cases; the first one's groups keep their numbers."""
+    if not orders:
+        raise InvalidArgument("orders is empty; give image_first, text_first or both")
+    return [(control, order) for control in ("none", *controls) for order in orders]
+
+
+def _rows(options: Any, folder: Path, images: list[Any], blocks: list[tuple[str, str]]) -> list[dict[str, Any]]:
+    """Manifest rows of some groups' pictures, group by group and within it block by block."""
+    from modalconflict import _dataset
+
+    rows: list[dict[str, Any]] = []
+    # Texts belong to the group, not to its pictures: made once.
+    for number, group_images in itertools.groupby(images, key=lambda image: image.group):
+        pictures = list(group_images)
+        group = _dataset.color_group(options, number)
+        for place, (control, order) in enumerate(blocks):
+            texts = [_dataset.color_text(options, group, d_t, control) for d_t in range(len(options.texts))]
+            shared = {
+                "dataset": NAME,
+                # Runs are shared inside a group, so cases with other texts or another order are a group of their own.
+                "group": number + place * options.groups,
+                "question": _dataset.color_question(options, group, control),
+                "answer_text": group.answer_text,
+                "answer_vision": group.answer_vision,
+                "target": _dataset.color_target(options, group, control),
+                "attribute": "color",
+                "order": order,
+                "seed": options.seed,
+                "control": control,
+            }
+            parts = [
+                "color",
+                f"{number:05d}",
+                *([control] if control != "none" else []),
+                *([order] if place and order != blocks[0][1] else []),
+            ]
+            prefix = "/".join(parts)
+            for shown in _shown(pictures, control, folder):
+                for d_t, (text, paraphrase, entity) in enumerate(texts):
+                    rows.append(
+                        {
+                            **shared,
+                            **shown,
+                            "case_id": f"{prefix}/v{shown['d_v']:02d}/t{d_t}",
+                            "d_t": d_t,
+                            "text": text,
+                            "text_paraphrase": paraphrase,
+                            "text_words": len(text.split()),
+                            "entity": entity,
+                        }
+                    )
+    return rows
+
+
+def _shown(pictures: list[Any], control: str, folder: Path) -> Iterator[dict[str, Any]]:
+    """Columns that tell of each picture that a control uses: all of them, or one empty canvas of each size."""
+    blank: set[tuple[int, int]] = set()
+    for image in pictures:
+        columns = {
+            "d_v": image.d_v,
+            "image": image.path,
+            "image_width": image.width,
+            "image_height": image.height,
+            "distractors": image.distractors,
+            "occlusion_rate": image.occlusion_rate,
+            "occluded_count": image.occluded_count,
+            "visible_fraction": image.visible_fraction,
+            "pixel_sha256": image.pixel_sha256,
+        }
+        absent = {"occlusion_rate": 0.0, "occluded_count": 0, "visible_fraction": 0.0}
+        if control == "blank_image":
+            size = (image.width, image.height)
+            if size in blank:
+                continue
+            blank.add(size)
+            name, sha256 = _blank_picture(folder, *size)
+            yield {**columns, **absent, "image": name, "distractors": 0, "pixel_sha256": sha256}
+        elif control == "image_irrelevant":
+            yield {**columns, **absent, "distractors": image.distractors + 1}
+        else:
+            yield columns
+
+
+def _blank_picture(folder: Path, width: int, height: int) -> tuple[str, str]:
+    from modalconflict import _dataset
+
+    name = f"images/blank-{width}x{height}.png"
+    return name, _dataset.write_scene(_dataset.Scene(width, height, []), str(folder / name))
 
 
 def claim_folder(folder: Path) -> None:

@@ -3,7 +3,7 @@
 #include <cstdio>
 
 int main() {
-    const modalconflict::dataset::ColorRecognitionOptions options{1, 7, 0.6};
+    const modalconflict::dataset::ColorRecognitionOptions options{1, 7};
     const auto group = modalconflict::dataset::color_group(options, 0);
     const auto made = modalconflict::dataset::color_scene(options, group, 6);
     const auto image = modalconflict::dataset::render(made.scene);

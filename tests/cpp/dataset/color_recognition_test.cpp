@@ -43,7 +43,7 @@ TEST(ColorVisionTiers, AreThePublishedFourteen) {
 TEST(ColorGroup, EachBlockOfSixUsesEveryColourOnce) {
     const ColorRecognitionOptions options{12, 99, 0.6};
     for (int block = 0; block < 2; ++block) {
-        std::set<Color> vision, text;
+        std::set<std::string> vision, text;
         for (int i = 0; i < 6; ++i) {
             const ColorGroup group = color_group(options, block * 6 + i);
             EXPECT_NE(group.answer_text, group.answer_vision);
@@ -79,7 +79,7 @@ TEST(ColorText, ParaphraseDiffersAndTiersAreChecked) {
     }
     EXPECT_THROW((void)color_text(options, group, 3), InvalidArgument);
     EXPECT_THROW((void)color_scene(options, group, 14), InvalidArgument);
-    EXPECT_EQ(color_question(group), "What color is the " + std::string(name(group.target)) + "? Answer in one word.");
+    EXPECT_EQ(color_question(options, group), "What color is the " + std::string(name(group.target)) + "? Answer in one word.");
 }
 
 TEST(WriteColorImages, FilesDoNotDependOnThreads) {
@@ -101,15 +101,15 @@ TEST(WriteColorImages, FilesDoNotDependOnThreads) {
 
 TEST(WriteColorImages, StopsWhenAsked) {
     const auto folder = fresh_folder("stop");
-    (void)write_color_images({50, 1, 0.6}, folder.string(), 1, [](std::int64_t) { return false; });
+    (void)write_color_images(ColorRecognitionOptions{50, 1, 0.6}, folder.string(), 1, [](std::int64_t) { return false; });
     EXPECT_TRUE(std::filesystem::exists(folder / "images/00000/v13.png"));
     EXPECT_FALSE(std::filesystem::exists(folder / "images/00001"));
     std::filesystem::remove_all(folder);
 }
 
 TEST(WriteColorImages, RefusesBadArguments) {
-    EXPECT_THROW((void)write_color_images({0, 1, 0.6}, "x"), InvalidArgument);
-    EXPECT_THROW((void)write_color_images({1, 1, 1.5}, "x"), InvalidArgument);
-    EXPECT_THROW((void)write_color_images({1, 1, 0.6}, "x", -1), InvalidArgument);
-    EXPECT_THROW((void)write_color_images({1, 1, 0.6}, "/dev/null/x", 1), IoError);
+    EXPECT_THROW((void)write_color_images(ColorRecognitionOptions{0, 1, 0.6}, "x"), InvalidArgument);
+    EXPECT_THROW((void)write_color_images(ColorRecognitionOptions{1, 1, 1.5}, "x"), InvalidArgument);
+    EXPECT_THROW((void)write_color_images(ColorRecognitionOptions{1, 1, 0.6}, "x", -1), InvalidArgument);
+    EXPECT_THROW((void)write_color_images(ColorRecognitionOptions{1, 1, 0.6}, "/dev/null/x", 1), IoError);
 }

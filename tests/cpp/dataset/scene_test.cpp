@@ -16,7 +16,7 @@ using modalconflict::IoError;
 namespace {
 
 SceneObject at(Shape shape, Color color, int x, int y, int side) {
-    return {shape, color, x * kSubpixels, y * kSubpixels, side * kSubpixels};
+    return {shape, rgb(color), x * kSubpixels, y * kSubpixels, side * kSubpixels};
 }
 
 Rgb pixel(const Image& image, int x, int y) {

@@ -72,7 +72,8 @@ def test_answers_are_balanced_and_differ(seed):
 def test_text_says_what_its_tier_says(seed, index, d_t):
     options = _dataset.ColorRecognitionOptions(groups=100, seed=seed)
     group = _dataset.color_group(options, index)
-    text, paraphrase = _dataset.color_text(options, group, d_t)
+    text, paraphrase, entity = _dataset.color_text(options, group, d_t)
+    assert entity == (group.entity if d_t == 2 else "")
     assert text != paraphrase
     for one in (text, paraphrase):
         words = set(re.findall(r"[a-z]+", one.lower()))
@@ -178,7 +179,7 @@ def test_bad_arguments_are_named(call, message):
 @pytest.mark.parametrize("tier", [-1, 14])
 def test_unknown_visual_tier(tier):
     options = _dataset.ColorRecognitionOptions(groups=1)
-    with pytest.raises(mc.InvalidArgument, match=f"d_v {tier} is not known; Color Recognition has 0 to 13"):
+    with pytest.raises(mc.InvalidArgument, match=f"d_v {tier} is not known; this dataset has 0 to 13"):
         _dataset.color_scene(options, _dataset.color_group(options, 0), tier)
 
 
