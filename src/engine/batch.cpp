@@ -20,33 +20,62 @@ std::int64_t PromptBatch::tokens() const {
     return count;
 }
 
+PromptBatch::ImageTokens PromptBatch::image_tokens(std::size_t row, std::int64_t image_token_id) const {
+    const auto all = pack_.run_ids(runs_[row]);
+    ImageTokens tokens{{}, std::count(all.begin(), all.begin() + first_, image_token_id)};
+    for (std::int64_t place = first_; place < lengths_[row]; ++place) {
+        if (all[static_cast<std::size_t>(place)] == image_token_id) tokens.places.push_back(place - first_);
+    }
+    return tokens;
+}
+
+const ImageRows& PromptBatch::image_of(std::size_t row, const std::map<std::int64_t, ImageRows>& images) const {
+    return images.at(pack_.image_index[static_cast<std::size_t>(runs_[row])]);
+}
+
 at::Tensor PromptBatch::embed(const Decoder& decoder, std::int64_t image_token_id,
-                              const std::map<std::int64_t, at::Tensor>& image_features) const {
+                              const std::map<std::int64_t, ImageRows>& images) const {
     std::vector<std::int64_t> ids;
-    std::vector<std::vector<std::int64_t>> image_places(runs_.size());
-    std::vector<std::int64_t> first_feature(runs_.size(), 0);
     for (std::size_t row = 0; row < runs_.size(); ++row) {
         const auto all = pack_.run_ids(runs_[row]);
-        first_feature[row] = std::count(all.begin(), all.begin() + first_, image_token_id);
         for (std::int64_t place = 0; place < width_; ++place) {
             // Padding repeats the last token: a number like any other, and seen by no query that is read.
             const auto id = all[static_cast<std::size_t>(std::min(first_ + place, lengths_[row] - 1))];
-            const bool padding = first_ + place >= lengths_[row];
-            if (id == image_token_id && !padding) image_places[row].push_back(place);
             // An image token may stand outside the embedding's rows: what it would fetch is overwritten.
             ids.push_back(id == image_token_id ? 0 : id);
         }
     }
     at::Tensor hidden = decoder.embed(std::move(ids), rows());
     for (std::size_t row = 0; row < runs_.size(); ++row) {
-        if (image_places[row].empty()) continue;
-        const auto& features = image_features.at(pack_.image_index[static_cast<std::size_t>(runs_[row])]);
-        const auto count = static_cast<std::int64_t>(image_places[row].size());
+        const auto tokens = image_tokens(row, image_token_id);
+        if (tokens.places.empty()) continue;
+        const auto count = static_cast<std::int64_t>(tokens.places.size());
         hidden.select(0, static_cast<std::int64_t>(row))
-            .index_copy_(0, at::tensor(image_places[row], at::kLong).to(hidden.device()),
-                         features.narrow(0, first_feature[row], count));
+            .index_copy_(0, at::tensor(tokens.places, at::kLong).to(hidden.device()),
+                         image_of(row, images).features.narrow(0, tokens.first_row, count));
     }
     return hidden;
+}
+
+std::vector<Injection> PromptBatch::injections(const Bundle& bundle,
+                                               const std::map<std::int64_t, ImageRows>& images) const {
+    if (bundle.inject.empty()) return {};
+    std::vector<std::int64_t> places;
+    std::vector<std::vector<at::Tensor>> parts(bundle.inject.size());
+    for (std::size_t row = 0; row < runs_.size(); ++row) {
+        const auto tokens = image_tokens(row, bundle.image_token_id);
+        if (tokens.places.empty()) continue;
+        for (const auto place : tokens.places) places.push_back(static_cast<std::int64_t>(row) * width_ + place);
+        const auto count = static_cast<std::int64_t>(tokens.places.size());
+        for (std::size_t i = 0; i < parts.size(); ++i) {
+            parts[i].push_back(image_of(row, images).injected[i].narrow(0, tokens.first_row, count));
+        }
+    }
+    if (places.empty()) return {};
+    const auto index = at::tensor(places, at::kLong).to(parts.front().front().device());
+    std::vector<Injection> all;
+    for (std::size_t i = 0; i < parts.size(); ++i) all.push_back({bundle.inject[i].layer, index, at::cat(parts[i])});
+    return all;
 }
 
 at::Tensor PromptBatch::positions() const {

@@ -29,7 +29,11 @@ public:
 
     /// The embedding's output, images put in place of their tokens: [B, S, d].
     [[nodiscard]] at::Tensor embed(const Decoder& decoder, std::int64_t image_token_id,
-                                   const std::map<std::int64_t, at::Tensor>& image_features) const;
+                                   const std::map<std::int64_t, ImageRows>& images) const;
+
+    /// What is added between layers to the states of the slice's image tokens; nothing where the slice has none.
+    [[nodiscard]] std::vector<Injection> injections(const Bundle& bundle,
+                                                    const std::map<std::int64_t, ImageRows>& images) const;
 
     /// [B, S], or [3, B, S] if the model has three rows of positions.
     [[nodiscard]] at::Tensor positions() const;
@@ -40,6 +44,14 @@ public:
     [[nodiscard]] std::vector<std::int64_t> next_positions() const;
 
 private:
+    // The image tokens of one row of the slice, and which of the image's rows the first of them takes.
+    struct ImageTokens {
+        std::vector<std::int64_t> places;
+        std::int64_t first_row = 0;
+    };
+    [[nodiscard]] ImageTokens image_tokens(std::size_t row, std::int64_t image_token_id) const;
+    [[nodiscard]] const ImageRows& image_of(std::size_t row, const std::map<std::int64_t, ImageRows>& images) const;
+
     const CasePack& pack_;
     std::vector<std::int64_t> runs_;
     std::vector<std::int64_t> lengths_;

@@ -113,16 +113,17 @@ void read_vision(const JsonField& root, Bundle& bundle) {
         bundle.vision = std::move(vision);
     }
     if (root.has("projector")) bundle.projector = read_part(root.at("projector"), bundle);
+    if (!root.has("inject")) return;
+    for (const auto& field : root.at("inject").items(kMaxLayers)) {
+        if (!bundle.vision) root.at("inject").fail("empty, for a model without a vision tower");
+        bundle.inject.push_back({field.at("layer").integer(1, bundle.sizes.layers), field.at("output").integer(1, kMaxLayers)});
+    }
 }
 
 void refuse_what_cannot_run(const JsonField& root, const Bundle& bundle, const std::string& file) {
     if (const auto runtime = root.at("runtime").text(); runtime != "torchscript") {
         throw ModelError("'" + file + "' is for the runtime '" + runtime +
                          "', this version runs 'torchscript'; export the model again with that runtime");
-    }
-    if (root.has("inject") && !root.at("inject").items(kMaxLayers).empty()) {
-        throw ModelError("'" + file + "' injects tensors between layers, which this version of modalconflict cannot; "
-                         "use a newer version");
     }
     int dims = 0;
     for (const auto& [name, rope] : bundle.ropes) {

@@ -60,29 +60,41 @@ void Decoder::check_unembed(const Bundle& bundle) const {
     if (unembed.bias) expect_shape(weights_.get(*unembed.bias), {bundle.sizes.vocab}, "weight '" + *unembed.bias + "'");
 }
 
-at::Tensor Decoder::encode(const CasePack& pack, std::span<const std::int64_t> images) const {
+ImageRows Decoder::encode(const CasePack& pack, std::span<const std::int64_t> images) const {
     std::vector<c10::IValue> inputs;
     for (const auto& input : bundle_.vision->inputs) {
         std::vector<at::Tensor> parts;
         for (const auto image : images) parts.push_back(tensor_of(image_tensor(pack, input, image)));
         at::Tensor joined = parts.size() == 1 ? parts.front() : at::cat(parts, 0);
-        if (joined.is_floating_point()) joined = joined.to(scalar_type(bundle_.dtype));
+        if (input == "pixel_values") joined = joined.to(scalar_type(bundle_.dtype));
         inputs.emplace_back(joined.to(device_));
     }
-    at::Tensor features = vision_(std::move(inputs), 1).front();
-    if (bundle_.projector) features = projector_({features}, 1).front();
-    features = features.contiguous();
-    if (features.dim() < 2 || features.size(-1) != bundle_.sizes.hidden) {
-        throw ModelError("the vision programs returned image features of shape " + shape_text(features.sizes()) +
-                         " for a model of width " + std::to_string(bundle_.sizes.hidden) + "; export the model again");
+    std::size_t outputs = 1;
+    for (const auto& injection : bundle_.inject) outputs = std::max(outputs, static_cast<std::size_t>(injection.output) + 1);
+    const auto made = vision_(std::move(inputs), outputs);
+    const auto as_rows = [&](const at::Tensor& tensor) {
+        if (tensor.dim() < 2 || tensor.size(-1) != bundle_.sizes.hidden) {
+            throw ModelError("the vision programs returned image features of shape " + shape_text(tensor.sizes()) +
+                             " for a model of width " + std::to_string(bundle_.sizes.hidden) + "; export the model again");
+        }
+        return tensor.contiguous().view({-1, bundle_.sizes.hidden});
+    };
+    ImageRows rows{as_rows(bundle_.projector ? projector_({made.front()}, 1).front() : made.front()), {}};
+    for (const auto& injection : bundle_.inject) {
+        rows.injected.push_back(as_rows(made[static_cast<std::size_t>(injection.output)]));
+        if (rows.injected.back().size(0) != rows.features.size(0)) {
+            throw ModelError("the vision program returned " + std::to_string(rows.injected.back().size(0)) +
+                             " rows to add behind layer " + std::to_string(injection.layer) + " for an image of " +
+                             std::to_string(rows.features.size(0)) + " tokens; export the model again");
+        }
     }
-    return features.view({-1, bundle_.sizes.hidden});
+    return rows;
 }
 
-std::map<std::int64_t, at::Tensor> Decoder::encode_images(const CasePack& pack, std::span<const std::int64_t> images,
-                                                          std::int64_t batch_size) const {
-    std::map<std::int64_t, at::Tensor> features;
-    if (images.empty()) return features;
+std::map<std::int64_t, ImageRows> Decoder::encode_images(const CasePack& pack, std::span<const std::int64_t> images,
+                                                         std::int64_t batch_size) const {
+    std::map<std::int64_t, ImageRows> encoded;
+    if (images.empty()) return encoded;
     if (!bundle_.vision) {
         throw InvalidArgument("pack holds runs with an image, but the bundle '" + bundle_.folder.string() +
                               "' has no vision tower; use a multimodal model's bundle");
@@ -98,19 +110,22 @@ std::map<std::int64_t, at::Tensor> Decoder::encode_images(const CasePack& pack, 
             ++end;
         }
         const auto group = images.subspan(begin, end - begin);
-        const at::Tensor rows = encode(pack, group);
+        const ImageRows rows = encode(pack, group);
         const auto count = static_cast<std::int64_t>(group.size());
-        if (rows.size(0) % count != 0) {
-            throw ModelError("the vision programs returned " + std::to_string(rows.size(0)) + " rows for " +
+        const auto total = rows.features.size(0);
+        if (total % count != 0) {
+            throw ModelError("the vision programs returned " + std::to_string(total) + " rows for " +
                              std::to_string(count) + " images; export the model again");
         }
         for (std::int64_t i = 0; i < count; ++i) {
-            features.emplace(group[static_cast<std::size_t>(i)],
-                             rows.narrow(0, i * (rows.size(0) / count), rows.size(0) / count));
+            const auto own = [&](const at::Tensor& all) { return all.narrow(0, i * (total / count), total / count); };
+            ImageRows& image = encoded[group[static_cast<std::size_t>(i)]];
+            image.features = own(rows.features);
+            for (const auto& injected : rows.injected) image.injected.push_back(own(injected));
         }
         begin = end;
     }
-    return features;
+    return encoded;
 }
 
 at::Tensor Decoder::embed(std::vector<std::int64_t> ids, std::int64_t rows) const {
@@ -155,6 +170,10 @@ void Decoder::walk(const Pass& pass) const {
                              "; export the model again");
         }
         hidden = std::move(result[0]);
+        for (const auto& injection : pass.injections) {
+            if (injection.layer != static_cast<std::int64_t>(i) + 1) continue;
+            hidden = hidden.reshape({-1, hidden.size(-1)}).index_add(0, injection.places, injection.rows).view_as(hidden);
+        }
         if (pass.keep) pass.keep(i, {std::move(result[1]), std::move(result[2])});
         if (!pass.observe(static_cast<std::int64_t>(i) + 1, hidden)) return;
     }

@@ -18,11 +18,25 @@ struct KeyValue {
     at::Tensor values;
 };
 
+/// What the vision programs make of one image, all [tokens, d] with a row for each of the image's tokens.
+struct ImageRows {
+    at::Tensor features;               ///< read in place of the image's tokens
+    std::vector<at::Tensor> injected;  ///< added between layers, one for each of the bundle's injections
+};
+
+/// Rows added to the states behind a layer.
+struct Injection {
+    std::int64_t layer = 0;  ///< the first layer is 1
+    at::Tensor places;       ///< [n], which of the batch's B * S states
+    at::Tensor rows;         ///< [n, d]
+};
+
 /// One pass of a batch through the layers.
 struct Pass {
     at::Tensor hidden;     ///< [B, S, d], the embedding's output
     at::Tensor positions;  ///< [B, S], or [3, B, S]
     AttentionLayout layout;
+    std::vector<Injection> injections;
 
     /// The layer's earlier keys and values, layer counted from 0.
     std::function<KeyValue(std::size_t layer)> past;
@@ -43,9 +57,9 @@ public:
     [[nodiscard]] at::Device device() const { return device_; }
     [[nodiscard]] std::int64_t embedding_rows() const { return embed_.size(0); }
 
-    /// Rows of the images that the language model reads in place of their tokens: [tokens, d] for each image asked for.
-    [[nodiscard]] std::map<std::int64_t, at::Tensor> encode_images(const CasePack& pack, std::span<const std::int64_t> images,
-                                                                   std::int64_t batch_size) const;
+    /// What the language model reads of each image asked for.
+    [[nodiscard]] std::map<std::int64_t, ImageRows> encode_images(const CasePack& pack, std::span<const std::int64_t> images,
+                                                                  std::int64_t batch_size) const;
 
     /// Embedding rows of ids [B, S] (row-major), image tokens included as any other: [B, S, d].
     [[nodiscard]] at::Tensor embed(std::vector<std::int64_t> ids, std::int64_t rows) const;
@@ -59,7 +73,7 @@ public:
 
 private:
     [[nodiscard]] at::Tensor mask_for(const AttentionLayout& layout, const BundleLayer& layer, std::int64_t rows) const;
-    [[nodiscard]] at::Tensor encode(const CasePack& pack, std::span<const std::int64_t> images) const;
+    [[nodiscard]] ImageRows encode(const CasePack& pack, std::span<const std::int64_t> images) const;
     void check_unembed(const Bundle& bundle) const;
 
     const Bundle& bundle_;

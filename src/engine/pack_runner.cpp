@@ -94,7 +94,7 @@ void PackRunner::check_image_tokens() const {
         const auto ids = pack_.run_ids(run);
         const auto tokens = bundle_.image_token_id < 0 ? 0 : std::count(ids.begin(), ids.end(), bundle_.image_token_id);
         const auto image = pack_.image_index[static_cast<std::size_t>(run)];
-        const auto rows = image < 0 ? 0 : image_features_.at(image).size(0);
+        const auto rows = image < 0 ? 0 : images_.at(image).features.size(0);
         if (tokens != rows) {
             throw InvalidArgument("run " + std::to_string(run) + " of the pack has " + std::to_string(tokens) +
                                   " image tokens, but its image gives " + std::to_string(rows) +
@@ -109,7 +109,7 @@ void PackRunner::encode_images() {
     used.erase(-1);
     const std::vector<std::int64_t> images(used.begin(), used.end());
     // Vision towers hold more activations a token than the decoder: smaller batches.
-    image_features_ = decoder_.encode_images(pack_, images, std::min(options_.batch_size, 16));
+    images_ = decoder_.encode_images(pack_, images, std::min(options_.batch_size, 16));
     reads_.stats.images_encoded = static_cast<std::int64_t>(images.size());
     reads_.stats.vision_seconds = watch.seconds();
 }
@@ -151,7 +151,8 @@ std::vector<KeyValue> PackRunner::compute_prefixes(const PlannedStep& step) {
     std::vector<KeyValue> computed(static_cast<std::size_t>(bundle_.sizes.layers));
     const KeyValue nothing = decoder_.empty_past(prompts.rows());
     Pass pass;
-    pass.hidden = prompts.embed(decoder_, bundle_.image_token_id, image_features_);
+    pass.hidden = prompts.embed(decoder_, bundle_.image_token_id, images_);
+    pass.injections = prompts.injections(bundle_, images_);
     pass.positions = prompts.positions().to(decoder_.device());
     pass.layout = prompts.layout(decoder_.sees_image_blocks(), bundle_.image_token_id);
     pass.past = [&](std::size_t) { return nothing; };
@@ -172,7 +173,8 @@ void PackRunner::run_batch(const PlannedStep& step, const PlannedBatch& batch, c
     std::vector<KeyValue> computed(static_cast<std::size_t>(bundle_.sizes.layers));
 
     Pass pass;
-    pass.hidden = prompts.embed(decoder_, bundle_.image_token_id, image_features_);
+    pass.hidden = prompts.embed(decoder_, bundle_.image_token_id, images_);
+    pass.injections = prompts.injections(bundle_, images_);
     pass.positions = prompts.positions().to(decoder_.device());
     pass.layout = prompts.layout(decoder_.sees_image_blocks(), bundle_.image_token_id);
     pass.past = [&](std::size_t layer) {

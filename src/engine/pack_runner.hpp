@@ -41,7 +41,7 @@ private:
     const std::vector<Hook>& hooks_;
     std::int64_t last_layer_;
     bool generating_;
-    std::map<std::int64_t, at::Tensor> image_features_;
+    std::map<std::int64_t, ImageRows> images_;
     PackReads reads_;
 };
 

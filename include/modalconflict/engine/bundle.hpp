@@ -48,9 +48,16 @@ struct BundleLayer {
 };
 
 /// The vision tower; each input is the pack's tensor of that name and the image's number ("pixel_values.3").
+/// Pixels come in the bundle's dtype, other inputs as the pack holds them.
 struct BundleVision {
     BundlePart part;
     std::vector<std::string> inputs;
+};
+
+/// Rows of the vision program's outputs added to the states of the image's tokens between two layers (DeepStack).
+struct BundleInjection {
+    std::int64_t layer = 0;   ///< added behind this layer, the first one being 1
+    std::int64_t output = 0;  ///< which output of the vision program, 1 ..; output 0 are the features
 };
 
 /// From the last layer's state to the logits: softcap(scale * (weight · norm(h) + bias)).
@@ -90,6 +97,7 @@ struct Bundle {
     double embed_scale = 1.0;
     std::map<std::string, BundleRope> ropes;
     std::vector<BundleLayer> layers;
+    std::vector<BundleInjection> inject;
     std::optional<BundleVision> vision;
     std::optional<BundlePart> projector;
     BundleUnembed unembed;

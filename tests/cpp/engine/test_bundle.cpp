@@ -82,13 +82,31 @@ TEST_F(BundleFolder, ThatAsksForMoreThanWeCanIsAModelError) {
     write_raw(other);
     expect_error<ModelError>([&] { (void)read_bundle(path()); }, {"aotinductor", "torchscript"});
     other = description;
-    other["inject"] = {{{"after", 1}}};
-    write_raw(other);
-    expect_error<ModelError>([&] { (void)read_bundle(path()); }, {"injects"});
-    other = description;
     other["ropes"]["wide"] = {{"program", "rotary"}, {"prefix", "rotary."}, {"position_dims", 3}};
     write_raw(other);
     expect_error<ModelError>([&] { (void)read_bundle(path()); }, {"rotary tables"});
+}
+
+TEST_F(BundleFolder, InjectionsAreReadInTheirOrder) {
+    json description = testing::read_description(path());
+    description["inject"] = json::parse(R"([{"layer": 1, "output": 2}, {"layer": 3, "output": 1}])");
+    write_raw(description);
+    const Bundle bundle = read_bundle(path());
+    ASSERT_EQ(bundle.inject.size(), 2U);
+    EXPECT_EQ(bundle.inject[0].layer, 1);
+    EXPECT_EQ(bundle.inject[0].output, 2);
+    EXPECT_EQ(bundle.inject[1].layer, 3);
+    description.erase("inject");  // as older bundles may be
+    write_raw(description);
+    EXPECT_TRUE(read_bundle(path()).inject.empty());
+}
+
+TEST_F(BundleFolder, WithoutATowerInjectsNothing) {
+    json description = testing::read_description(path());
+    description["vision"] = nullptr;
+    description["inject"] = json::parse(R"([{"layer": 1, "output": 1}])");
+    write_raw(description);
+    expect_error<IoError>([&] { (void)read_bundle(path()); }, {"'inject'", "without a vision tower"});
 }
 
 struct BadField {
@@ -128,6 +146,9 @@ INSTANTIATE_TEST_SUITE_P(Bundle, BadDescription, ::testing::Values(
     BadField{"/ropes/default/position_dims", "2", "'ropes.default.position_dims'"},
     BadField{"/layers/1/mask", "\"acausal\"", "'layers[1].mask'"}, BadField{"/layers/1/mask", "\"sliding\"", "'layers[1].window'"},
     BadField{"/layers/1/rope", "\"other\"", "'layers[1].rope'"}, BadField{"/layers/2/prefix", "3", "'layers[2].prefix'"},
+    BadField{"/inject", "{}", "'inject'"}, BadField{"/inject", "[{\"layer\":4,\"output\":1}]", "'inject[0].layer'"},
+    BadField{"/inject", "[{\"layer\":1,\"output\":0}]", "'inject[0].output'"},
+    BadField{"/inject", "[{\"layer\":1}]", "'inject[0].output' is missing"},
     BadField{"/vision/inputs", "[]", "'vision.inputs'"}, BadField{"/unembed/norm/kind", "\"batch\"", "'unembed.norm.kind'"},
     BadField{"/unembed/norm/eps", "0", "'unembed.norm.eps'"}, BadField{"/unembed/softcap", "-1", "'unembed.softcap'"},
     BadField{"/unembed/scale", "[]", "'unembed.scale'"}, BadField{"/files/weights.safetensors/size", "-1", "size'"},

@@ -101,6 +101,56 @@ TEST_F(TinyModel, SlidingWindowsHoldAcrossASharedPrefix) {
     expect_reference(folder_.path(), pack_, reads, 3);
 }
 
+TEST_F(TinyModel, RowsInjectedBetweenLayersReachEveryLaterLayer) {
+    write();
+    const auto without = run();
+    write({.inject = true});
+    const auto shared = run();
+    EXPECT_GT(shared.stats.runs_sharing, 0);
+    EXPECT_GT(std::abs(shared.entropy[3] - without.entropy[3]), 1e-3);  // run 0, last row
+    expect_reference(folder_.path(), pack_, shared);
+    expect_reference(folder_.path(), pack_, run({.share_prefixes = false}));
+}
+
+TEST_F(TinyModel, RowsAreInjectedIntoASuffixThatHoldsTheImage) {
+    write({.inject = true});
+    // The text first: eight tokens before each image are shared, the images come after.
+    std::vector<std::int64_t> ids;
+    const std::vector<std::int64_t> text{1, 9, 10, 11, 7, 5, 6, 3};
+    for (std::int64_t run = 0; run < pack_.runs(); ++run) {
+        const auto tokens = pack_.run_ids(run);
+        const std::size_t skip = pack_.image_index[static_cast<std::size_t>(run)] < 0 ? 0 : 1;
+        ids.insert(ids.end(), text.begin(), text.end());
+        ids.insert(ids.end(), tokens.begin() + static_cast<std::ptrdiff_t>(skip), tokens.end());
+        pack_.offsets[static_cast<std::size_t>(run)] = static_cast<std::int64_t>(ids.size() - text.size() - tokens.size() + skip);
+    }
+    pack_.offsets.back() = static_cast<std::int64_t>(ids.size());
+    pack_.ids = ids;
+    pack_.positions.clear();
+    for (std::int64_t run = 0; run < pack_.runs(); ++run) {
+        for (std::size_t i = 0; i < pack_.run_ids(run).size(); ++i) pack_.positions.push_back(static_cast<std::int64_t>(i));
+    }
+    // One run an image: then the text is what is shared.
+    pack_.image_index = {0, -1, -1, 1, -1, -1, -1};
+    for (std::int64_t run : {1, 2, 4}) {
+        for (auto i = pack_.offsets[static_cast<std::size_t>(run)]; i < pack_.offsets[static_cast<std::size_t>(run) + 1]; ++i) {
+            auto& id = pack_.ids[static_cast<std::size_t>(i)];
+            if (id == testing::kTinyImageToken) id = 4;
+        }
+    }
+    const auto reads = run();
+    EXPECT_EQ(reads.stats.runs_sharing, 2);
+    expect_reference(folder_.path(), pack_, reads);
+}
+
+TEST_F(TinyModel, ATowerThatReturnsTooFewRowsToInjectIsNamed) {
+    write({.inject = true});
+    auto description = testing::read_description(folder_.path());
+    description["inject"][0]["output"] = 3;
+    testing::write_description(folder_.path(), description);
+    expect_error<ModelError>([&] { (void)run(); }, {"vision.pt", "returned 3 tensors instead of 4"});
+}
+
 TEST_F(TinyModel, HiddenStatesMatchAtEveryLayer) {
     write();
     States states;

@@ -42,6 +42,11 @@ constexpr const char* kVision = R"(
 def forward(self, pixel_values):
     return torch.matmul(pixel_values.reshape(pixel_values.size(0), 2, 6), self.w)
 )";
+constexpr const char* kVisionThatInjects = R"(
+def forward(self, pixel_values):
+    patches = pixel_values.reshape(pixel_values.size(0), 2, 6)
+    return (torch.matmul(patches, self.w), torch.matmul(patches, self.first), torch.matmul(patches, self.second))
+)";
 constexpr const char* kProjector = R"(
 def forward(self, features):
     return torch.tanh(torch.matmul(features, self.w))
@@ -71,6 +76,9 @@ std::map<std::string, at::Tensor> tiny_weights(const TinyOptions& options) {
     }
     all["rotary.inv_freq"] = at::pow(10.0, -at::arange(options.layer_width) / 4.0).to(at::kFloat);
     all["vision.w"] = at::randn({6, kFeature});
+    if (options.inject) {
+        for (const char* name : {"vision.first", "vision.second"}) all[name] = at::randn({6, kTinyHidden});
+    }
     all["projector.w"] = at::randn({kFeature, kTinyHidden});
     all["norm.weight"] = 1 + at::randn({kTinyHidden}) / 4;
     all["lm_head.weight"] = at::randn({kTinyVocab, kTinyHidden});
@@ -115,7 +123,12 @@ void write_tiny_bundle(const fs::path& folder, const TinyOptions& options) {
     const std::vector<std::int64_t> in{kTinyHidden, kHeads * kHeadDim}, out{kHeads * kHeadDim, kTinyHidden};
     save_program(folder / "programs/layer.pt", kLayer, {{"wq", in}, {"wk", in}, {"wv", in}, {"wo", out}});
     save_program(folder / "programs/rotary.pt", kRotary, {{"inv_freq", {kHeadDim}}}, true);
-    save_program(folder / "programs/vision.pt", kVision, {{"w", {6, kFeature}}});
+    if (options.inject) {
+        save_program(folder / "programs/vision.pt", kVisionThatInjects,
+                     {{"w", {6, kFeature}}, {"first", {6, kTinyHidden}}, {"second", {6, kTinyHidden}}});
+    } else {
+        save_program(folder / "programs/vision.pt", kVision, {{"w", {6, kFeature}}});
+    }
     save_program(folder / "programs/projector.pt", kProjector, {{"w", {kFeature, kTinyHidden}}});
 
     const auto weights = tiny_weights(options);
@@ -140,7 +153,8 @@ void write_tiny_bundle(const fs::path& folder, const TinyOptions& options) {
                       {"projector", program("projector")}}},
         {"embed", {{"weight", "embed.weight"}, {"scale", 1.0}}},
         {"ropes", {{"default", {{"program", "rotary"}, {"prefix", "rotary."}, {"position_dims", 1}}}}},
-        {"layers", layers}, {"inject", json::array()},
+        {"layers", layers},
+        {"inject", options.inject ? json{{{"layer", 1}, {"output", 2}}, {{"layer", 2}, {"output", 1}}} : json::array()},
         {"vision", {{"program", "vision"}, {"prefix", "vision."}, {"inputs", {"pixel_values"}}}},
         {"projector", {{"program", "projector"}, {"prefix", "projector."}}},
         {"unembed", {{"norm", {{"kind", "rms"}, {"weight", "norm.weight"}, {"bias", nullptr}, {"eps", 1e-5}, {"offset", 0.0}}},
@@ -186,11 +200,12 @@ TinyReference tiny_reference(const fs::path& folder, const CasePack& pack, std::
     const auto length = static_cast<std::int64_t>(ids.size());
     at::Tensor h = weight("embed.weight").index_select(0, at::tensor(ids, at::kLong));
     const auto image = pack.image_index[static_cast<std::size_t>(run)];
+    // Only the prompt's: a generated image token is a token like any other.
+    const auto image_places = at::nonzero(at::tensor(prompt, at::kLong) == kTinyImageToken).squeeze(1);
     if (image >= 0) {
         const auto pixels = as_tensor(pack.image_tensors.at("pixel_values." + std::to_string(image)));
         const auto rows = at::tanh(at::matmul(at::matmul(pixels.reshape({2, 6}), weight("vision.w")), weight("projector.w")));
-        // Only the prompt's: a generated image token is a token like any other.
-        h.index_copy_(0, at::nonzero(at::tensor(prompt, at::kLong) == kTinyImageToken).squeeze(1), rows);
+        h.index_copy_(0, image_places, rows);
     }
     const auto angle = at::arange(length).unsqueeze(1) * weight("rotary.inv_freq");
     auto hidden_keys = at::triu(at::ones({length, length}), 1) > 0;
@@ -216,6 +231,10 @@ TinyReference tiny_reference(const fs::path& folder, const CasePack& pack, std::
             heads.push_back(at::matmul(p, part("wv")));
         }
         h = h + at::matmul(at::cat(heads, 1), weight(prefix + "wo"));
+        if (image >= 0 && layer < 2 && file.tensors().contains("vision.first")) {
+            const auto pixels = as_tensor(pack.image_tensors.at("pixel_values." + std::to_string(image)));
+            h.index_add_(0, image_places, at::matmul(pixels.reshape({2, 6}), weight(layer == 0 ? "vision.second" : "vision.first")));
+        }
         note();
     }
     return reference;

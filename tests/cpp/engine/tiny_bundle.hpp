@@ -30,6 +30,7 @@ struct TinyOptions {
     unsigned seed = 0;
     std::string mask = "causal";  ///< of every layer
     int poisoned_token = -1;      ///< a token whose embedding is NaN; -1: none
+    bool inject = false;          ///< further rows of the vision tower are added behind layers 1 and 2
     std::int64_t layer_width = 4; ///< of the attention's heads; another width makes layers of another model
 };
 
