@@ -4,12 +4,13 @@
 
 name    what is compared, with its shape (rows x width x vocabulary) and the type of the weights
 ours, theirs    median seconds;  ratio = theirs / ours, so that 2 means twice as fast
+threads         of torch, on both sides
 peak_extra_mb   memory above the inputs at the kernel's peak (Linux only)
 
-Peers: `mm` is the bare matrix product in the type named (in float32 with its result already allocated; in a narrow
-type the hidden states and the logits are rounded too, which the lens does not do); `chunked` is what a careful user
-writes in PyTorch (products of 4096 tokens, then log_softmax, entropy, topk and KL over rows x vocabulary);
-`reduction` leaves the product out on both sides.
+Peers: `mm` is torch's bare matrix product in the type named, nothing read from it (in float32 with its result already
+allocated; in a narrow type the hidden states and the logits are rounded too, which the lens does not do); `chunked` is
+what a careful user writes in PyTorch (products of 4096 tokens, then log_softmax, entropy, topk and KL over rows x
+vocabulary); `reduction` leaves the product out on both sides.
 """
 
 from __future__ import annotations
@@ -35,24 +36,27 @@ CASES = [  # rows, width, vocabulary, dtype
     (29, 3584, 152064, torch.float32),
     (256, 4096, 32064, torch.float32),
     (33, 4096, 32064, torch.bfloat16),
+    (41, 5120, 32064, torch.bfloat16),
     (29, 3584, 152064, torch.bfloat16),
     (256, 4096, 32064, torch.bfloat16),
+    (33, 4096, 32064, torch.float16),
 ]
 QUICK = [(33, 1024, 8192, torch.float32), (33, 1024, 8192, torch.bfloat16)]
 CHUNK = 4096
 
 
-def in_turn(ours: Callable[[], object], theirs: Callable[[], object], rounds: int) -> tuple[float, float]:
-    """Median seconds of both, a run of one beside a run of the other: a busy machine slows both."""
-    times: tuple[list[float], list[float]] = ([], [])
-    ours(), theirs()
+def in_turn(calls: list[Callable[[], object]], rounds: int) -> list[float]:
+    """Median seconds of each call, one after the other in each round: a busy machine slows all of them."""
+    times: list[list[float]] = [[] for _ in calls]
+    for call in calls:
+        call()
     for i in range(rounds):
-        pair = [(ours, times[0]), (theirs, times[1])]
-        for call, kept in pair if i % 2 == 0 else reversed(pair):
+        order = range(len(calls)) if i % 2 == 0 else reversed(range(len(calls)))
+        for which in order:
             start = time.perf_counter()
-            call()
-            kept.append(time.perf_counter() - start)
-    return statistics.median(times[0]), statistics.median(times[1])
+            calls[which]()
+            times[which].append(time.perf_counter() - start)
+    return [statistics.median(kept) for kept in times]
 
 
 def torch_reads(logits: torch.Tensor, final: int) -> tuple[torch.Tensor, ...]:
@@ -100,7 +104,8 @@ def peak_extra_mb(call: Callable[[], object]) -> float | None:
 
 
 def report(name: str, ours: float, theirs: float, **more: object) -> None:
-    line = {"name": name, "ours": round(ours, 6), "theirs": round(theirs, 6), "ratio": round(theirs / ours, 3), **more}
+    line = {"name": name, "ours": round(ours, 6), "theirs": round(theirs, 6), "ratio": round(theirs / ours, 3)}
+    line |= {"threads": torch.get_num_threads(), **more}
     print(json.dumps(line), flush=True)
 
 
@@ -115,21 +120,25 @@ def bench_case(rows: int, width: int, vocabulary: int, dtype: torch.dtype, round
         return read_lens(hidden, weight, final_row=final, groups=[[5, 6, 7], [100, 200]])
 
     extra = peak_extra_mb(ours)
-    report(f"lens / chunked {shape}", *in_turn(ours, lambda: chunked(hidden, weight), rounds), peak_extra_mb=extra)
-    if dtype != torch.float32:  # rounds the hidden states and the logits to the narrow type: fast, another result
-        narrow = hidden.to(dtype)
-        pair = in_turn(ours, lambda: torch.mm(narrow, weight.T), rounds)
-        report(f"lens / mm {str(dtype).removeprefix('torch.')} {shape}", *pair)
     wide = weight.float()
     result = torch.empty(rows, vocabulary)
-    report(f"lens / mm float32 {shape}", *in_turn(ours, lambda: torch.mm(hidden, wide.T, out=result), rounds))
+    peers: dict[str, Callable[[], object]] = {
+        "chunked": lambda: chunked(hidden, weight),
+        "mm float32": lambda: torch.mm(hidden, wide.T, out=result),
+    }
+    if dtype != torch.float32:  # rounds the hidden states and the logits to the narrow type: fast, another result
+        narrow = hidden.to(dtype)
+        peers[f"mm {str(dtype).removeprefix('torch.')}"] = lambda: torch.mm(narrow, weight.T)
+    seconds = in_turn([ours, *peers.values()], rounds)
+    for name, theirs in zip(peers, seconds[1:], strict=True):
+        report(f"lens / {name} {shape}", seconds[0], theirs, peak_extra_mb=extra)
 
 
 def bench_reduction(rows: int, vocabulary: int, rounds: int) -> None:
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(rows, vocabulary, generator=generator) * 3
     final = np.full(rows, rows - 1)
-    pair = in_turn(lambda: reduce_logits(logits, final_row=final), lambda: torch_reads(logits, rows - 1), rounds)
+    pair = in_turn([lambda: reduce_logits(logits, final_row=final), lambda: torch_reads(logits, rows - 1)], rounds)
     report(f"reduction {rows}x{vocabulary}", *pair)
 
 
@@ -137,7 +146,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="small shapes")
     parser.add_argument("--threads", type=int, default=0)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument(
+        "--only", default="", help="only shapes whose line would hold this text, '29x3584' for instance"
+    )
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
@@ -146,7 +158,8 @@ def main() -> None:
     for rows, vocabulary in shapes:
         bench_reduction(rows, vocabulary, options.rounds * 3)
     for case in QUICK if options.quick else CASES:
-        bench_case(*case, rounds=options.rounds)
+        if options.only in f"{case[0]}x{case[1]}x{case[2]} {case[3]}":
+            bench_case(*case, rounds=options.rounds)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 #include <modalconflict/lens/lens_kernel.hpp>
 
 #include "lens/final_norm.hpp"
+#include "lens/lanes.hpp"
 #include "lens/lens_blocks.hpp"
 #include "lens/row_buffer.hpp"
 #include "lens/tile_gemm.hpp"
@@ -91,7 +92,6 @@ LensReads read_lens(const LensRows& rows, const Unembedding& unembedding, const 
     lens::check_unembedding(rows, unembedding);
     const lens::RowNorm norm(unembedding.norm, rows.columns);
     const std::vector<float> bias = lens::widened(unembedding.bias);
-    const auto widened = static_cast<std::size_t>(lens::widened_rows(weight) * weight.columns);
 
     LensReads reads = lens::empty_reads(rows, options);
     for (const lens::Block& block : lens::make_blocks(rows, options.block_rows)) {
@@ -100,11 +100,15 @@ LensReads read_lens(const LensRows& rows, const Unembedding& unembedding, const 
         plan.scale = static_cast<float>(unembedding.scale);
         plan.softcap = static_cast<float>(unembedding.softcap.value_or(0.0));
         const lens::RowBuffer hidden = lens::normed_rows(rows, block, norm);
-        std::vector<lens::RowBuffer> wide(static_cast<std::size_t>(lens::lane_count(options.threads)));
+        const lens::PackedRows packed(hidden.data(), plan.rows, rows.columns);
+        std::int64_t longest = 0;
+        for (const lens::Tile& tile : plan.tiles) longest = std::max(longest, tile.count);
+        std::vector<lens::TileGemm> products;
+        const int lanes = lens::lane_count(options.threads);
+        products.reserve(static_cast<std::size_t>(lanes));
+        for (int lane = 0; lane < lanes; ++lane) products.emplace_back(packed, weight, longest);
         const auto fill = [&](int lane, const lens::Tile& tile, float* logits, std::int64_t stride) {
-            lens::RowBuffer& buffer = wide[static_cast<std::size_t>(lane)];
-            if (widened > 0 && buffer.data() == nullptr) buffer = lens::RowBuffer(widened);
-            lens::tile_logits(hidden.data(), plan.rows, weight, tile.first, tile.count, logits, stride, buffer.data());
+            products[static_cast<std::size_t>(lane)].logits(tile.first, tile.count, logits, stride);
         };
         lens::read_block(plan, block, fill, options, reads);
     }

@@ -1,110 +1,115 @@
-// The lens' only translation unit that sees ATen.
 #include "lens/tile_gemm.hpp"
 
-#include <ATen/Parallel.h>
-#include <ATen/core/Tensor.h>
-#include <ATen/ops/from_blob.h>
-#include <ATen/ops/mm.h>
-#include <c10/core/InferenceMode.h>
-
 #include <algorithm>
-#include <exception>
-#include <latch>
-#include <mutex>
-#include <thread>
-#include <vector>
+#include <cstring>
 
 namespace modalconflict::lens {
 namespace {
 
-at::ScalarType scalar_type(WeightType type) {
-    switch (type) {
-        case WeightType::bfloat16: return at::kBFloat16;
-        case WeightType::float16: return at::kHalf;
-        case WeightType::float32: break;
-    }
-    return at::kFloat;
-}
+// Steps of the hidden dimension that are summed in registers: the weights of a few tokens, 16 KB, stay in the
+// first cache while all rows meet them, and float32 sums of this length are then added to a second float32.
+constexpr std::int64_t kDepth = 512;
+// Packed rows that are to stay in the second cache beside a tile's sums and the weights that stream through.
+constexpr std::int64_t kResidentFloats = 192 * 1024;
 
-at::Tensor view(const void* data, at::IntArrayRef sizes, at::IntArrayRef strides, at::ScalarType type) {
-    // from_blob takes a plain pointer; nothing below writes through the ones that came in as const.
-    return at::from_blob(const_cast<void*>(data), sizes, strides, at::TensorOptions().dtype(type));
-}
-
-// at::set_num_threads writes a number that new threads inherit: nobody of ours looks at it while it is in flux.
-std::mutex& thread_setting() {
-    static std::mutex mutex;
-    return mutex;
-}
+constexpr std::int64_t rounded_up(std::int64_t value, std::int64_t step) { return (value + step - 1) / step * step; }
 
 }  // namespace
 
-std::int64_t widened_rows(const MatrixView& weight) {
-    if (weight.type == WeightType::float32) return 0;
-    // 2 MB in float32: still in cache when the product reads it, and little beside the weights with many lanes.
-    constexpr std::int64_t kElements = 512 * 1024;
-    return std::clamp<std::int64_t>(kElements / std::max<std::int64_t>(1, weight.columns) / 64 * 64, 64, 512);
-}
-
-void tile_logits(const float* x, std::int64_t rows, const MatrixView& weight, std::int64_t first, std::int64_t count,
-                 float* out, std::int64_t stride, float* widened) {
-    const std::int64_t width = weight.columns;
-    const at::Tensor hidden = view(x, {rows, width}, {width, 1}, at::kFloat);
-    const at::ScalarType type = scalar_type(weight.type);
-    const bool narrow = weight.type != WeightType::float32;
-    const std::int64_t step = narrow ? widened_rows(weight) : count;
-    const char* const data = static_cast<const char*>(weight.data);
-    for (std::int64_t done = 0; done < count; done += step) {
-        const std::int64_t tokens = std::min(step, count - done);
-        const auto offset = static_cast<std::size_t>((first + done) * width) * c10::elementSize(type);
-        at::Tensor rows_of_weight = view(data + offset, {tokens, width}, {width, 1}, type);
-        if (narrow) {
-            at::Tensor wide = view(widened, {tokens, width}, {width, 1}, at::kFloat);
-            wide.copy_(rows_of_weight);
-            rows_of_weight = wide;
+PackedRows::PackedRows(const float* hidden, std::int64_t rows, std::int64_t width, const GemmKernels& kernels)
+    : kernels_(&kernels), rows_(rows), width_(width) {
+    const std::int64_t lanes = kernels.lanes;
+    std::int64_t vectors = rows / lanes;
+    // Filling up the last vector pays where it is nearly full.
+    const std::int64_t rest = rows % lanes;
+    if (4 * rest > 3 * lanes) ++vectors;
+    first_single_ = std::min(rows, vectors * lanes);
+    padded_rows_ = rounded_up(std::max(rows, vectors * lanes), lanes);
+    singles_offset_ = vectors * lanes * width;
+    packed_ = RowBuffer(static_cast<std::size_t>(singles_offset_ + (rows - first_single_) * width));
+    std::int64_t offset = 0;
+    for (std::int64_t row = 0; vectors > 0;) {
+        const std::int64_t here = std::min(vectors, kernels.most_vectors);
+        panels_.push_back({row, here, offset});
+        float* to = packed_.data() + offset;
+        const std::int64_t filled = std::min(here * lanes, rows - row);
+        for (std::int64_t k = 0; k < width; ++k, to += here * lanes) {
+            for (std::int64_t i = 0; i < filled; ++i) to[i] = hidden[(row + i) * width + k];
+            std::fill(to + filled, to + here * lanes, 0.0F);
         }
-        at::Tensor logits = view(out + done, {rows, tokens}, {stride, 1}, at::kFloat);
-        at::mm_out(logits, hidden, rows_of_weight.t());
+        offset += here * lanes * width;
+        row += here * lanes;
+        vectors -= here;
+    }
+    if (rows > first_single_) {
+        std::memcpy(packed_.data() + singles_offset_, hidden + first_single_ * width,
+                    static_cast<std::size_t>((rows - first_single_) * width) * sizeof(float));
     }
 }
 
-int lane_count(int threads) {
-    const std::lock_guard lock(thread_setting());
-    const int available = at::in_parallel_region() ? 1 : at::get_num_threads();
-    return threads > 0 ? std::min(threads, available) : available;
+TileGemm::TileGemm(const PackedRows& rows, const MatrixView& weight, std::int64_t longest)
+    : rows_(rows),
+      weight_(weight),
+      element_bytes_(weight.type == WeightType::float32 ? 4 : 2),
+      span_(std::max(kDepth, kResidentFloats / std::max<std::int64_t>(1, rows.padded_rows()) / kDepth * kDepth)),
+      sums_(static_cast<std::size_t>(longest * rows.padded_rows())) {
+    if (element_bytes_ == 2) widened_ = RowBuffer(static_cast<std::size_t>(rows.kernels().tokens * kDepth));
 }
 
-void run_lanes(int lanes, const std::function<void(int)>& work) {
-    std::unique_lock lock(thread_setting());
-    const int setting = at::get_num_threads();
-    if (setting == 1 || at::in_parallel_region()) {
-        lock.unlock();
-        const c10::InferenceMode guard;
-        for (int lane = 0; lane < lanes; ++lane) work(lane);
-        return;
+const char* TileGemm::place(std::int64_t token, std::int64_t k) const {
+    return static_cast<const char*>(weight_.data) + (token * weight_.columns + k) * element_bytes_;
+}
+
+void TileGemm::logits(std::int64_t first, std::int64_t count, float* out, std::int64_t stride) {
+    const std::int64_t padded = rows_.padded_rows();
+    std::fill_n(sums_.data(), count * padded, 0.0F);
+    for (std::int64_t begin = 0; begin < weight_.columns; begin += span_) {
+        add_span(first, count, begin, std::min(begin + span_, weight_.columns));
     }
-    std::vector<std::exception_ptr> failures(static_cast<std::size_t>(lanes));
-    std::latch ready(lanes);
-    std::vector<std::thread> threads;
-    for (int lane = 0; lane < lanes; ++lane) {
-        threads.emplace_back([&, lane] {
-            // The number is each thread's own; only the value that later threads start from is shared.
-            at::set_num_threads(1);
-            ready.count_down();
-            try {
-                const c10::InferenceMode guard;
-                work(lane);
-            } catch (...) {
-                failures[static_cast<std::size_t>(lane)] = std::current_exception();
+    // Small squares at a time: both sides of the transposition stay in the first cache.
+    constexpr std::int64_t kSquare = 16;
+    for (std::int64_t token = 0; token < count; token += kSquare) {
+        const std::int64_t stop = std::min(token + kSquare, count);
+        for (std::int64_t row = 0; row < rows_.rows(); ++row) {
+            for (std::int64_t t = token; t < stop; ++t) out[row * stride + t] = sums_.data()[t * padded + row];
+        }
+    }
+}
+
+void TileGemm::add_span(std::int64_t first, std::int64_t count, std::int64_t begin, std::int64_t end) {
+    const GemmKernels& kernels = rows_.kernels();
+    const std::int64_t padded = rows_.padded_rows();
+    for (std::int64_t token = 0; token < count; token += kernels.tokens) {
+        const std::int64_t tokens = std::min(kernels.tokens, count - token);
+        for (std::int64_t k = begin; k < end; k += kDepth) {
+            const std::int64_t depth = std::min(kDepth, end - k);
+            WeightBlock block{nullptr, weight_.columns, tokens, depth};
+            if (element_bytes_ == 4) {
+                block.data = static_cast<const float*>(weight_.data) + (first + token) * weight_.columns + k;
+            } else {
+                for (std::int64_t t = 0; t < tokens; ++t) {
+                    kernels.widen(place(first + token + t, k), weight_.type, depth, widened_.data() + t * kDepth);
+                }
+                block.data = widened_.data();
+                block.stride = kDepth;
             }
-        });
-    }
-    ready.wait();
-    at::set_num_threads(setting);
-    lock.unlock();
-    for (std::thread& thread : threads) thread.join();
-    for (const std::exception_ptr& failure : failures) {
-        if (failure) std::rethrow_exception(failure);
+            // Next come the same tokens' further steps, then the next tokens.
+            Ahead ahead{nullptr, weight_.columns * element_bytes_, element_bytes_};
+            if (k + kDepth < end) {
+                ahead.data = place(first + token, k + kDepth);
+            } else if (first + token + 2 * kernels.tokens <= weight_.rows) {
+                ahead.data = place(first + token + kernels.tokens, begin);
+            }
+            float* sums = sums_.data() + token * padded;
+            for (const PackedRows::Panel& panel : rows_.panels()) {
+                kernels.panel(panel.vectors, rows_.panel(panel, k), block, ahead, sums + panel.first, padded);
+                ahead.data = nullptr;
+            }
+            for (std::int64_t row = rows_.first_single(); row < rows_.rows(); ++row) {
+                kernels.single(rows_.single(row, k), block, ahead, sums + row, padded);
+                ahead.data = nullptr;
+            }
+        }
     }
 }
 

@@ -1,30 +1,72 @@
 #pragma once
 
+#include "lens/gemm_kernels.hpp"
+#include "lens/row_buffer.hpp"
+
 #include <modalconflict/lens/unembedding.hpp>
 
 #include <cstdint>
-#include <functional>
+#include <vector>
 
 namespace modalconflict::lens {
 
-/// out[row, token − first] = x[row] · weight[token] for `count` tokens, in float32.
-///
-/// @param x        [rows, weight.columns]
-/// @param out      [rows, stride], stride >= count
-/// @param widened  Room for widened_rows(weight) · weight.columns floats; unused for float32 weights.
-void tile_logits(const float* x, std::int64_t rows, const MatrixView& weight, std::int64_t first, std::int64_t count,
-                 float* out, std::int64_t stride, float* widened);
+/// The rows of a block in the order in which the product reads them: panels of a few vectors of rows, step after step of
+/// the hidden dimension, and the last few rows, which would fill no vector, one after the other.
+class PackedRows {
+public:
+    /// @param hidden  [rows, width]
+    PackedRows(const float* hidden, std::int64_t rows, std::int64_t width, const GemmKernels& kernels = gemm_kernels());
 
-/// How many rows of the matrix are widened to float32 at a time; 0 for float32 weights.
-[[nodiscard]] std::int64_t widened_rows(const MatrixView& weight);
+    struct Panel {
+        std::int64_t first = 0;    ///< its first row
+        std::int64_t vectors = 0;  ///< vectors of rows
+        std::int64_t offset = 0;   ///< where its numbers begin
+    };
 
-/// How many lanes run_lanes would use.
-[[nodiscard]] int lane_count(int threads);
+    [[nodiscard]] std::int64_t rows() const { return rows_; }
+    [[nodiscard]] std::int64_t width() const { return width_; }
+    /// Rows with those that fill the last panel up.
+    [[nodiscard]] std::int64_t padded_rows() const { return padded_rows_; }
+    [[nodiscard]] const std::vector<Panel>& panels() const { return panels_; }
+    [[nodiscard]] std::int64_t first_single() const { return first_single_; }
+    [[nodiscard]] const float* panel(const Panel& panel, std::int64_t k) const {
+        return packed_.data() + panel.offset + k * panel.vectors * kernels_->lanes;
+    }
+    [[nodiscard]] const float* single(std::int64_t row, std::int64_t k) const {
+        return packed_.data() + singles_offset_ + (row - first_single_) * width_ + k;
+    }
+    [[nodiscard]] const GemmKernels& kernels() const { return *kernels_; }
 
-/// Runs work(0) … work(lanes − 1) on threads of their own, as many as ATen's setting allows, and rethrows the first
-/// failure. Inside, the matrix product uses one thread: each tile's logits are then made by the same instructions
-/// whatever the number of lanes. (at::parallel_for would run serially here: it is an OpenMP loop in a header, and
-/// this library is compiled without OpenMP so that torch's runtime stays the only one.)
-void run_lanes(int lanes, const std::function<void(int)>& work);
+private:
+    const GemmKernels* kernels_;
+    std::int64_t rows_;
+    std::int64_t width_;
+    std::int64_t padded_rows_ = 0;
+    std::int64_t first_single_ = 0;
+    std::int64_t singles_offset_ = 0;
+    std::vector<Panel> panels_;
+    RowBuffer packed_;
+};
+
+/// Makes tiles of logits, one object a thread: out[row, token − first] = x[row] · weight[token], in float32.
+class TileGemm {
+public:
+    /// @param longest  The longest tile, in tokens.
+    TileGemm(const PackedRows& rows, const MatrixView& weight, std::int64_t longest);
+
+    /// @param out  [rows, stride], stride >= count
+    void logits(std::int64_t first, std::int64_t count, float* out, std::int64_t stride);
+
+private:
+    void add_span(std::int64_t first, std::int64_t count, std::int64_t begin, std::int64_t end);
+    [[nodiscard]] const char* place(std::int64_t token, std::int64_t k) const;
+
+    const PackedRows& rows_;
+    const MatrixView& weight_;
+    std::int64_t element_bytes_;
+    std::int64_t span_;   ///< steps of the hidden dimension whose packed rows stay in the cache
+    RowBuffer sums_;      ///< [tokens, padded rows]
+    RowBuffer widened_;   ///< [tokens at a time, steps at a time], for narrow weights
+};
 
 }  // namespace modalconflict::lens

@@ -76,7 +76,7 @@ struct LensReads {
 /// Reads rows through the unembedding in one pass over the vocabulary: never more than a tile of logits exists.
 ///
 /// Cost: 2 · rows · vocabulary · d flops, the weights read once per block of rows. Weights in bfloat16 or float16
-/// are widened a tile at a time. An element further than 87 below its row's largest logit has probability 0.
+/// are widened a few rows at a time, in the first-level cache. An element further than 87 below its row's largest logit has probability 0.
 /// The hidden states are not changed. Safe to call from several threads; not from inside an OpenMP parallel
 /// region if more than one thread is wanted.
 ///
