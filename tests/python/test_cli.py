@@ -186,7 +186,7 @@ def test_missing_data_and_unreadable_images(bundle: Path, data: Path, tmp_path: 
 
 def test_generate_refuses_a_taken_folder(data: Path) -> None:
     before = (data / "manifest.parquet").read_bytes()
-    assert_one_sentence(call("generate", "color", "--groups", 1, "--out", data), "not empty")
+    assert_one_sentence(call("generate", "color", "--groups", 1, "--out", data), "holds another dataset")
     assert (data / "manifest.parquet").read_bytes() == before
 
 

@@ -66,7 +66,7 @@ def test_taken_target_is_refused_and_untouched(tmp_path: Path) -> None:
     with pytest.raises(IoError, match=r"study' exists already and is not an empty folder"):
         export_model(model, processor, folder)
     assert (folder / "notes.txt").read_text() == "mine"
-    with pytest.raises(IoError, match="exists already"):
+    with pytest.raises(IoError, match="is a file; name a folder for the bundle"):
         export_model(model, processor, folder / "notes.txt")
 
 

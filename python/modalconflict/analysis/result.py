@@ -16,6 +16,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from modalconflict.errors import InvalidArgument, IoError
+from modalconflict.folders import claim_folder
 from modalconflict.records.writing import write_json
 
 if TYPE_CHECKING:
@@ -222,12 +223,8 @@ class Analysis:
             If the folder holds anything but an analysis, or cannot be written.
         """
         out = Path(out)
-        if out.exists() and not out.is_dir():
-            raise IoError(f"{out} is a file; name a folder for the analysis")
-        if out.is_dir() and any(out.iterdir()) and not _holds_analysis(out):
-            raise IoError(f"{out} is not empty and holds no analysis; choose a new or empty folder")
+        claim_folder(out, "analysis", _holds_analysis)
         try:
-            out.mkdir(parents=True, exist_ok=True)
             for number, model in enumerate(self.models):
                 folder = out / f"model-{number:02d}"
                 folder.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""Conflict datasets: a folder with pictures and one manifest, made from a seed or read back.
+"""Conflict datasets: a folder with pictures and one manifest, made from a seed, imported, or read back.
 
 The manifest (``manifest.parquet``) has one row a case: one image tier, one text tier, one group. Its schema is
 documented in the documentation's dataset page and is checked whenever a folder is loaded.
@@ -6,6 +6,13 @@ documented in the documentation's dataset page and is checked whenever a folder 
 
 from modalconflict.datasets.color import color_recognition
 from modalconflict.datasets.dataset import Dataset, load
+from modalconflict.datasets.importing import (
+    from_lmms_eval,
+    from_mc2,
+    from_table,
+    from_visual_counterfact,
+    from_vlmevalkit,
+)
 from modalconflict.datasets.manifest import MANIFEST_SCHEMA, MANIFEST_VERSION, validate_manifest
 from modalconflict.datasets.options import NamedColor, VisionTier
 
@@ -16,6 +23,11 @@ __all__ = [
     "NamedColor",
     "VisionTier",
     "color_recognition",
+    "from_lmms_eval",
+    "from_mc2",
+    "from_table",
+    "from_visual_counterfact",
+    "from_vlmevalkit",
     "load",
     "validate_manifest",
 ]

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import itertools
-import json
-import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from modalconflict.datasets.dataset import MANIFEST_FILE, OPTIONS_KEY, VERSION_KEY, Dataset
-from modalconflict.datasets.manifest import MANIFEST_SCHEMA, MANIFEST_VERSION
+from modalconflict.datasets.building import DatasetBuilder, blocks_of
+from modalconflict.datasets.dataset import Dataset
 from modalconflict.datasets.options import CONTROLS, ORDERS, NamedColor, VisionTier, checked_names, from_mapping
-from modalconflict.errors import InvalidArgument, IoError
+from modalconflict.errors import InvalidArgument
 
 NAME = "color_recognition"
 MAX_GROUPS = 10_000_000
+# A block is drawn in parallel and kept in memory; a killed call repeats at most one.
+GROUPS_PER_BLOCK = 64
 
 
 def color_recognition(
@@ -49,7 +46,7 @@ def color_recognition(
     seed : int
         The same seed gives the same pixels and texts on any machine, for any number of threads. At least 0.
     out : path, optional
-        Folder to make; a temporary one by default. It must not hold anything yet.
+        Folder to make; a temporary one by default. It must not hold anything else; a call that was killed is gone on with.
     threads : int, optional
         Threads that draw; all cores by default.
     progress : callable, optional
@@ -83,7 +80,7 @@ def color_recognition(
     InvalidArgument
         Naming the argument, and the place in it, that is out of range.
     IoError
-        If the folder holds something already or cannot be written.
+        If the folder holds something else or cannot be written.
 
     References
     ----------
@@ -110,26 +107,26 @@ def color_recognition(
     options = _core_options(groups, seed, varied)
     blocks = _case_blocks(checked_names(controls, CONTROLS, "controls"), checked_names(orders, ORDERS, "orders"))
     folder = Path(tempfile.mkdtemp(prefix="modalconflict-")) if out is None else Path(out)
-    claim_folder(folder)
-
-    def step(done: int) -> bool:
-        if progress is not None:
-            progress(done)
-        return True
-
-    images = _dataset.write_color_images(options, str(folder), threads or 0, step)
-    rows = _rows(options, folder, images, blocks)
     described: dict[str, Any] = {"kind": NAME, "groups": groups, "seed": seed, **varied}
     if blocks != [("none", "image_first")]:
         described["cases"] = [list(block) for block in blocks]
-    schema = MANIFEST_SCHEMA
-    if any(control != "none" for control, _ in blocks):
-        schema = schema.append(pa.field("control", pa.string(), nullable=False))
-    table = pa.Table.from_pylist(rows, schema=schema).replace_schema_metadata(
-        {VERSION_KEY: MANIFEST_VERSION, OPTIONS_KEY: json.dumps(described, sort_keys=True)}
-    )
-    write_manifest(table, folder)
-    return Dataset(folder, table)
+    controlled = any(control != "none" for control, _ in blocks)
+    builder = DatasetBuilder(folder, described, optional=("control",) if controlled else ())
+    if builder.finished:
+        return Dataset(folder)
+    for block, first, count in blocks_of(groups, GROUPS_PER_BLOCK):
+        if not builder.has(block):
+
+            def step(done: int, before: int = first) -> bool:
+                if progress is not None:
+                    progress(before + done)
+                return True
+
+            images = _dataset.write_color_images(options, str(folder), threads or 0, step, first, count)
+            builder.write(block, _rows(options, folder, images, blocks))
+        elif progress is not None:
+            progress(first + count)
+    return builder.finish()
 
 
 def _varied(
@@ -267,38 +264,3 @@ def _blank_picture(folder: Path, width: int, height: int) -> tuple[str, str]:
 
     name = f"images/blank-{width}x{height}.png"
     return name, _dataset.write_scene(_dataset.Scene(width, height, []), str(folder / name))
-
-
-def claim_folder(folder: Path) -> None:
-    """Make the folder; refuse one that holds anything.
-
-    Raises
-    ------
-    IoError
-        Naming the folder.
-    """
-    try:
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise IoError(f"'{folder}' exists and is not empty; name another folder or remove it")
-        folder.mkdir(parents=True, exist_ok=True)
-    except PermissionError:
-        raise IoError(f"cannot make the folder '{folder}': permission denied; name a folder you can write to") from None
-    except (FileExistsError, NotADirectoryError):
-        raise IoError(f"cannot make the folder '{folder}': a file is in its way; name another folder") from None
-    except IoError:
-        raise
-    except OSError as error:
-        raise IoError(f"cannot make the folder '{folder}': {error.strerror}; name another folder") from None
-
-
-def write_manifest(table: pa.Table, folder: Path) -> None:
-    """Write the manifest whole or not at all; it comes last, so a folder with one is complete."""
-    partial = folder / f"{MANIFEST_FILE}.part"
-    try:
-        pq.write_table(table, partial)
-        os.replace(partial, folder / MANIFEST_FILE)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise IoError(
-            f"cannot write '{folder / MANIFEST_FILE}': {error.strerror or error}; check free space and permissions"
-        ) from None

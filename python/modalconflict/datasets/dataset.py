@@ -3,40 +3,55 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from modalconflict.datasets.manifest import MANIFEST_VERSION, validate_manifest
+from modalconflict.datasets.manifest import MANIFEST_VERSION, READABLE_VERSIONS, validate_manifest
 from modalconflict.errors import InvalidArgument, IoError
+from modalconflict.pixels import first_line
 
 MANIFEST_FILE = "manifest.parquet"
 VERSION_KEY = b"modalconflict.manifest_version"
 OPTIONS_KEY = b"modalconflict.dataset"
 
 
-@dataclass(frozen=True)
 class Dataset:
     """Cases with their pictures.
 
-    Attributes
+    The manifest is read when it is first needed; `cases` and the numbers below read it in pieces.
+
+    Parameters
     ----------
     path : pathlib.Path
         The folder; image paths are relative to it.
-    table : pyarrow.Table
-        The manifest, one row a case.
+    table : pyarrow.Table, optional
+        The manifest where it has been read already.
     """
 
-    path: Path
-    table: pa.Table
+    def __init__(self, path: Path, table: pa.Table | None = None) -> None:
+        self.path = path
+        self._read = table
+
+    @property
+    def table(self) -> pa.Table:
+        """The manifest, one row a case."""
+        if self._read is None:
+            self._read = read_manifest(self.path)
+        return self._read
+
+    @cached_property
+    def _file(self) -> pq.FileMetaData:
+        return pq.read_metadata(self.path / MANIFEST_FILE)
 
     def __len__(self) -> int:
         """Return the number of cases."""
-        return int(self.table.num_rows)
+        return int(self._file.num_rows if self._read is None else self._read.num_rows)
 
     def __repr__(self) -> str:
         """Say what it is in one line."""
@@ -44,26 +59,70 @@ class Dataset:
 
     @property
     def name(self) -> str:
-        """Return the manifest's dataset name."""
-        return str(self.table["dataset"][0].as_py())
+        """The manifest's dataset name."""
+        return str(next(self.batches(["dataset"]))["dataset"][0].as_py())
 
     @property
     def groups(self) -> list[int]:
-        """Return the group numbers, ascending."""
-        return sorted(set(self.table["group"].to_pylist()))
+        """The group numbers, ascending."""
+        numbers: set[int] = set()
+        for batch in self.batches(["group"]):
+            numbers.update(batch["group"].to_pylist())
+        return sorted(numbers)
 
     @property
     def options(self) -> dict[str, Any]:
-        """Return what the dataset was made with; empty for one made elsewhere."""
-        metadata = self.table.schema.metadata or {}
+        """What the dataset was made with; empty for one made elsewhere."""
+        schema = pq.read_schema(self.path / MANIFEST_FILE) if self._read is None else self._read.schema
+        metadata = schema.metadata or {}
         return dict(json.loads(metadata[OPTIONS_KEY])) if OPTIONS_KEY in metadata else {}
+
+    def batches(self, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """Yield the manifest in pieces of at most 1024 rows, some columns or all.
+
+        Parameters
+        ----------
+        columns : list of str, optional
+            Names; all by default.
+
+        Yields
+        ------
+        pyarrow.RecordBatch
+        """
+        if self._read is not None:
+            table = self._read if columns is None else self._read.select(columns)
+            yield from table.to_batches(max_chunksize=1024)
+            return
+        with pq.ParquetFile(self.path / MANIFEST_FILE) as manifest:
+            yield from manifest.iter_batches(batch_size=1024, columns=columns)
 
     def cases(self) -> Iterator[dict[str, Any]]:
         """Yield the manifest's rows as dictionaries, ``image`` as an absolute path."""
-        for batch in self.table.to_batches(max_chunksize=1024):
+        for batch in self.batches():
             for row in batch.to_pylist():
                 row["image"] = str(self.path / row["image"])
                 yield row
+
+
+def read_manifest(folder: Path) -> pa.Table:
+    """Read and check a folder's manifest, without looking at the pictures; errors as in :func:`load`."""
+    manifest = folder / MANIFEST_FILE
+    if not manifest.is_file():
+        raise IoError(
+            f"'{folder}' holds no {MANIFEST_FILE}; give a folder that 'modalconflict generate' or 'import' has finished"
+        )
+    try:
+        # memory_map: column chunks are read where they lie
+        table = pq.read_table(manifest, memory_map=True)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise IoError(f"'{manifest}' cannot be read as Parquet ({first_line(error)}); make the dataset again") from None
+    metadata = table.schema.metadata or {}
+    version = metadata.get(VERSION_KEY, MANIFEST_VERSION.encode()).decode(errors="replace")
+    if version not in READABLE_VERSIONS:
+        raise InvalidArgument(
+            f"'{manifest}' has manifest version {version}; this modalconflict reads versions {', '.join(READABLE_VERSIONS)}"
+        )
+    return validate_manifest(table, str(manifest))
 
 
 def load(path: str | Path) -> Dataset:
@@ -94,21 +153,16 @@ def load(path: str | Path) -> Dataset:
     True
     """
     folder = Path(path)
-    manifest = folder / MANIFEST_FILE
-    if not manifest.is_file():
-        raise IoError(f"'{folder}' holds no {MANIFEST_FILE}; give the folder that 'modalconflict generate' made")
-    try:
-        table = pq.read_table(manifest)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise IoError(f"'{manifest}' cannot be read as Parquet ({error}); generate the dataset again") from None
-    metadata = table.schema.metadata or {}
-    version = metadata.get(VERSION_KEY, MANIFEST_VERSION.encode()).decode()
-    if version != MANIFEST_VERSION:
-        raise InvalidArgument(
-            f"'{manifest}' has manifest version {version}; this modalconflict reads version {MANIFEST_VERSION}"
-        )
-    table = validate_manifest(table, str(manifest))
+    table = read_manifest(folder)
+    root = os.path.realpath(folder)
+    checked: set[str] = set()
     for row, image in enumerate(table["image"].to_pylist()):
+        if image in checked:
+            continue
+        checked.add(image)
+        where = f"'{folder / MANIFEST_FILE}', column 'image', row {row}"
         if not (folder / image).is_file():
-            raise IoError(f"'{manifest}', row {row}: the image '{image}' is missing; generate the dataset again")
+            raise IoError(f"{where}: the image '{image}' is missing; make the dataset again")
+        if not os.path.realpath(folder / image).startswith(root + os.sep):
+            raise IoError(f"{where}: '{image}' is a link out of the dataset's folder; put the file itself there")
     return Dataset(folder, table)

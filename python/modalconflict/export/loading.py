@@ -9,7 +9,8 @@ from modalconflict.bundle import Bundle
 from modalconflict.errors import IoError
 from modalconflict.export.parts import Progress
 from modalconflict.export.registry import recipe_for
-from modalconflict.export.writer import export_model, require_free
+from modalconflict.export.writer import export_model
+from modalconflict.folders import require_free
 
 
 def export_path(model: str | Path, out: str | Path, dtype: Any = None, progress: Progress | None = None) -> Bundle:
@@ -37,7 +38,7 @@ def export_path(model: str | Path, out: str | Path, dtype: Any = None, progress:
     ModelError
         If the family is unknown or the export is not exact.
     """
-    require_free(Path(out))
+    require_free(Path(out), "bundle")
     if str(model) == "pocket":
         from modalconflict.pocket import load_pocket
 

@@ -19,6 +19,7 @@ from modalconflict.export import parity, programs
 from modalconflict.export.parts import ModelParts, Progress
 from modalconflict.export.registry import family_of, recipe_for
 from modalconflict.export.weights import ShardWriter
+from modalconflict.folders import require_free
 
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 # a program this large carries weights: a layer's takes tens of kilobytes, a tower's a few per block
@@ -69,7 +70,7 @@ def export_model(
     30
     """
     target = Path(out)
-    require_free(target)
+    require_free(target, "bundle")
     if model.training:
         raise InvalidArgument("The model is in training mode, where dropout is active; call model.eval() first.")
     parts = recipe_for(family_of(model))(model, processor)
@@ -94,14 +95,6 @@ def export_model(
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     return load_bundle(target, verify=False)
-
-
-def require_free(target: Path) -> None:
-    """Raise `IoError` unless a folder can be made at `target`."""
-    if target.is_dir() and not any(target.iterdir()):
-        return
-    if target.exists() or target.is_symlink():
-        raise IoError(f"'{target}' exists already and is not an empty folder; remove it or name another.")
 
 
 def _write(model: nn.Module, parts: ModelParts, folder: Path, dtype: torch.dtype, progress: Progress) -> None:

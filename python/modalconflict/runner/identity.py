@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modalconflict.errors import IoError
+from modalconflict.folders import claim_folder
 from modalconflict.records.files import file_sha256
 from modalconflict.records.reading import STUDY, is_study, study_information
 from modalconflict.records.schema import FORMAT_VERSION
@@ -81,9 +82,7 @@ def open_folder(out: Path, information: dict[str, Any], resume: bool) -> None:
         If the folder holds another study (the message names what differs), the same one without `resume`, or
         anything else.
     """
-    if out.exists() and not out.is_dir():
-        raise IoError(f"{out} is a file; name a folder for the study")
-    if is_study(out):
+    if claim_folder(out, "study", is_study):
         there = study_information(out)
         different = [".".join(k) for k in _IDENTITY if _at(there, k) != _at(information, k)]
         if different:
@@ -98,12 +97,6 @@ def open_folder(out: Path, information: dict[str, Any], resume: bool) -> None:
         information["begun"] = there.get("begun", information["begun"])
         information["calls"] = there.get("calls", [])
         return
-    if out.is_dir() and any(out.iterdir()):
-        raise IoError(f"{out} is not empty and holds no study; choose a new or empty folder")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise IoError(f"cannot make the folder {out}: {error.strerror or error}; choose another") from error
     write_json(out / STUDY, information)
 
 

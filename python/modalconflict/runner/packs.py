@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from modalconflict.errors import InvalidArgument, IoError
+from modalconflict.errors import InvalidArgument
+from modalconflict.folders import claim_folder, require_free
 from modalconflict.runner.plan import TEXTS, groups_of, plan_group, specification
 
 
@@ -57,14 +58,10 @@ def write_packs(
     if text not in TEXTS:
         raise InvalidArgument(f"text '{text}' is none of {', '.join(TEXTS)}; choose one of them")
     out = Path(out)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise IoError(f"{out} exists and is not an empty folder; choose another")
+    require_free(out, "packs")
     data = datasets.load(dataset) if isinstance(dataset, (str, Path)) else dataset
     preparer = load_preparer(bundle)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise IoError(f"cannot make the folder {out}: {error.strerror or error}; choose another") from error
+    claim_folder(out, "packs")
     groups = list(groups_of(data.table))[:limit]
     paths = []
     for done, (number, cases) in enumerate(groups, 1):

@@ -192,7 +192,7 @@ def test_unknown_text_tier(tier):
 
 def test_occupied_folder_is_refused(tmp_path):
     (tmp_path / "mine.txt").write_text("keep me")
-    with pytest.raises(mc.IoError, match="exists and is not empty"):
+    with pytest.raises(mc.IoError, match="is not empty and holds no dataset"):
         mc.datasets.color_recognition(groups=1, out=tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
 

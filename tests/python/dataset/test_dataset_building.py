@@ -1,0 +1,174 @@
+"""Making a dataset that is killed, refused, or has no room: what is left can be gone on with, and nothing is half there."""
+
+import hashlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+import modalconflict as mc
+from modalconflict.datasets import color
+from modalconflict.datasets.building import WORK, DatasetBuilder
+
+MAKE = """
+import sys
+from modalconflict.datasets import color
+color.GROUPS_PER_BLOCK = 4
+color.color_recognition(groups={groups}, seed=3, out=sys.argv[1], threads=1)
+"""
+
+
+def checksums(folder):
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("undisturbed") / "data"
+    subprocess.run([sys.executable, "-c", MAKE.format(groups=24), str(folder)], check=True)
+    return checksums(folder)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_killed_at_random_moments_it_ends_byte_identical(tmp_path, undisturbed, seed):
+    moments, folder, kills = random.Random(seed), tmp_path / "data", 0
+    while not (folder / "manifest.parquet").is_file():
+        process = subprocess.Popen([sys.executable, "-c", MAKE.format(groups=24), str(folder)])
+        # the folder appears when drawing begins: kill at some moment of it, not of Python's start
+        deadline = time.monotonic() + 60
+        while not folder.exists() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.001)
+        try:
+            process.wait(moments.uniform(0.0, 0.25) if kills < 5 else 120)
+        except subprocess.TimeoutExpired:
+            os.kill(process.pid, signal.SIGKILL)
+            kills += 1
+        process.wait()
+    assert kills >= 1, "it was never killed: the test shows nothing"
+    # the last kill may have come between the manifest and the end
+    subprocess.run([sys.executable, "-c", MAKE.format(groups=24), str(folder)], check=True)
+    assert checksums(folder) == undisturbed
+    assert len(mc.datasets.load(folder)) == 24 * 42
+
+
+def test_finished_blocks_are_not_drawn_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(color, "GROUPS_PER_BLOCK", 2)
+
+    class Enough(Exception):
+        pass
+
+    def stop(done):
+        if done >= 4:
+            raise Enough
+
+    with pytest.raises(Enough):
+        mc.datasets.color_recognition(groups=6, seed=1, out=tmp_path / "d", threads=1, progress=stop)
+    first = tmp_path / "d" / "images" / "00000" / "v00.png"
+    before = first.stat().st_mtime_ns
+    seen = []
+    mc.datasets.color_recognition(groups=6, seed=1, out=tmp_path / "d", threads=1, progress=seen.append)
+    assert first.stat().st_mtime_ns == before
+    assert seen == [2, 3, 4, 5, 6]
+
+
+def test_number_of_blocks_changes_no_row(tmp_path, monkeypatch):
+    whole = mc.datasets.color_recognition(groups=5, seed=4, out=tmp_path / "whole")
+    monkeypatch.setattr(color, "GROUPS_PER_BLOCK", 2)
+    parts = mc.datasets.color_recognition(groups=5, seed=4, out=tmp_path / "parts")
+    assert whole.table.equals(parts.table)
+    assert not (tmp_path / "parts" / WORK).exists()
+
+
+def test_finished_dataset_is_returned_as_it_is(tmp_path):
+    made = mc.datasets.color_recognition(groups=2, seed=4, out=tmp_path / "d")
+    before = checksums(tmp_path / "d")
+    again = mc.datasets.color_recognition(groups=2, seed=4, out=tmp_path / "d")
+    assert again.table.equals(made.table) and checksums(tmp_path / "d") == before
+
+
+def test_another_dataset_is_refused_by_what_differs(tmp_path):
+    mc.datasets.color_recognition(groups=2, seed=4, out=tmp_path / "d")
+    with pytest.raises(mc.IoError, match="holds another dataset .*seed 4 there, 5 here"):
+        mc.datasets.color_recognition(groups=2, seed=5, out=tmp_path / "d")
+
+
+@pytest.mark.parametrize("name", ["notes.txt", WORK, "manifest.parquet"])
+def test_foreign_folder_is_refused_and_untouched(tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(mc.IoError, match="not empty and holds no dataset"):
+        mc.datasets.color_recognition(groups=1, out=tmp_path)
+    assert [p.read_text() for p in tmp_path.iterdir()] == ["mine"]
+
+
+def test_file_in_place_of_the_folder(tmp_path):
+    (tmp_path / "d").write_text("mine")
+    with pytest.raises(mc.IoError, match="is a file; name a folder for the dataset"):
+        mc.datasets.color_recognition(groups=1, out=tmp_path / "d")
+
+
+def test_mark_that_was_not_whole_claims_nothing(tmp_path):
+    (tmp_path / WORK).mkdir()
+    (tmp_path / WORK / "dataset.json.part").write_text('{"ki')
+    assert len(mc.datasets.color_recognition(groups=1, out=tmp_path)) == 42
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of one megabyte."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small file system needs root")
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], capture_output=True).returncode:
+        pytest.skip("this system lets nobody mount a file system")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_full_disk_is_one_sentence_and_leaves_no_half_file(small_disk):
+    with pytest.raises(mc.IoError, match="(?s)^cannot write .*(No space left|free space)") as caught:
+        mc.datasets.color_recognition(groups=200, seed=3, out=small_disk / "d", threads=1)
+    assert "\n" not in str(caught.value)
+    left = [p for p in (small_disk / "d").rglob("*") if p.is_file()]
+    assert not [p for p in left if p.suffix in (".part", ".tmp")]
+    assert not (small_disk / "d" / "manifest.parquet").exists()
+    from PIL import Image
+
+    for path in left:
+        if path.suffix == ".png":
+            Image.open(path).load()
+
+
+def test_full_disk_while_the_manifest_is_joined(small_disk):
+    builder = DatasetBuilder(small_disk / "d", {"kind": "test"})
+    data = mc.datasets.color_recognition(groups=2, seed=0)
+    builder.write(0, data.table.to_pylist())
+    (small_disk / "filler").write_bytes(b"x" * (os.statvfs(small_disk).f_bavail * os.statvfs(small_disk).f_bsize))
+    with pytest.raises(mc.IoError, match="cannot write .*manifest.parquet.*No space left"):
+        builder.finish()
+    assert not (small_disk / "d" / "manifest.parquet").exists()
+    (small_disk / "filler").unlink()
+    assert len(DatasetBuilder(small_disk / "d", {"kind": "test"}).finish()) == 84
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_unwritable_folder(tmp_path):
+    tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(mc.IoError, match="cannot make the folder .*Permission denied; name another folder"):
+            mc.datasets.color_recognition(groups=1, out=tmp_path / "d")
+    finally:
+        tmp_path.chmod(0o700)
+
+
+def test_folder_that_nobody_may_write_to():
+    with pytest.raises(mc.IoError, match=r"cannot make the folder '/proc/modalconflict'.*name another folder"):
+        mc.datasets.color_recognition(groups=1, out="/proc/modalconflict")
