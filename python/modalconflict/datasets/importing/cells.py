@@ -41,7 +41,7 @@ def is_missing(value: Any) -> bool:
     """Whether the value is None, NaN, or pandas' NA or NaT."""
     return (
         value is None
-        or (isinstance(value, float) and math.isnan(value))
+        or (isinstance(value, numbers.Real) and math.isnan(value))
         or type(value).__name__ in ("NAType", "NaTType")
     )
 
@@ -105,7 +105,7 @@ def tier_of(value: Any, place: Place) -> int:
     return whole
 
 
-def _number_text(value: numbers.Real, place: Place) -> str:
+def _number_text(value: Any, place: Place) -> str:
     if not math.isfinite(value) or abs(value) >= _MAX_NUMBER:
         raise place.error(f"{_shown(value)} is no usable number; write it as text")
     return str(int(value)) if value == int(value) else repr(float(value))
