@@ -4,8 +4,11 @@ The manifest (``manifest.parquet``) has one row a case: one image tier, one text
 documented in the documentation's dataset page and is checked whenever a folder is loaded.
 """
 
+from modalconflict.datasets.card import card, summary
 from modalconflict.datasets.color import color_recognition
 from modalconflict.datasets.dataset import Dataset, load
+from modalconflict.datasets.hf import from_hf, to_hf
+from modalconflict.datasets.imagefolder import to_imagefolder
 from modalconflict.datasets.importing import (
     from_lmms_eval,
     from_mc2,
@@ -15,6 +18,7 @@ from modalconflict.datasets.importing import (
 )
 from modalconflict.datasets.manifest import MANIFEST_SCHEMA, MANIFEST_VERSION, validate_manifest
 from modalconflict.datasets.options import NamedColor, VisionTier
+from modalconflict.datasets.sheet import contact_sheet
 
 __all__ = [
     "MANIFEST_SCHEMA",
@@ -22,12 +26,18 @@ __all__ = [
     "Dataset",
     "NamedColor",
     "VisionTier",
+    "card",
     "color_recognition",
+    "contact_sheet",
+    "from_hf",
     "from_lmms_eval",
     "from_mc2",
     "from_table",
     "from_visual_counterfact",
     "from_vlmevalkit",
     "load",
+    "summary",
+    "to_hf",
+    "to_imagefolder",
     "validate_manifest",
 ]

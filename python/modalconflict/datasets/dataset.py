@@ -57,6 +57,12 @@ class Dataset:
         """Say what it is in one line."""
         return f"Dataset({self.name}: {len(self)} cases in {len(self.groups)} groups, '{self.path}')"
 
+    def _repr_html_(self) -> str:
+        """Show a contact sheet's worth of pictures in a notebook."""
+        from modalconflict.datasets.card import small_html
+
+        return small_html(self)
+
     @property
     def name(self) -> str:
         """The manifest's dataset name."""
@@ -102,6 +108,30 @@ class Dataset:
             for row in batch.to_pylist():
                 row["image"] = str(self.path / row["image"])
                 yield row
+
+    def contact_sheet(self, groups: int = 6, out: str | Path | None = None) -> Any:
+        """Show groups × image tiers in one picture; see :func:`modalconflict.datasets.contact_sheet`."""
+        from modalconflict.datasets.sheet import contact_sheet
+
+        return contact_sheet(self, groups, out)
+
+    def card(self, out: str | Path = "card.html") -> Path:
+        """Write a data card as HTML; see :func:`modalconflict.datasets.card`."""
+        from modalconflict.datasets.card import card
+
+        return card(self, out)
+
+    def to_hf(self) -> Any:
+        """Return a Hugging Face ``datasets.Dataset``; see :func:`modalconflict.datasets.to_hf`."""
+        from modalconflict.datasets.hf import to_hf
+
+        return to_hf(self)
+
+    def to_imagefolder(self, out: str | Path) -> Path:
+        """Write an ImageFolder with metadata.jsonl; see :func:`modalconflict.datasets.to_imagefolder`."""
+        from modalconflict.datasets.imagefolder import to_imagefolder
+
+        return to_imagefolder(self, out)
 
 
 def read_manifest(folder: Path) -> pa.Table:

@@ -56,22 +56,22 @@ def text_of(value: Any, place: Place) -> str:
     """
     if is_missing(value):
         raise place.error("the value is missing; fill it")
-    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+    if _is_number(value):
         value = _number_text(value, place)
     if not isinstance(value, str):
         raise place.error(f"a {type(value).__name__} stands where text is needed; convert the column")
     if len(value) > MAX_TEXT:
         raise place.error(f"the text has {len(value)} characters, more than {MAX_TEXT}; shorten it")
-    value = value.strip()
-    if not value:
+    text = value.strip()
+    if not text:
         raise place.error("the value is empty; fill it")
-    if "\x00" in value:
+    if "\x00" in text:
         raise place.error("the text holds a NUL character; remove it")
     try:
-        value.encode()
+        text.encode()
     except UnicodeEncodeError:
         raise place.error("the text holds half a surrogate pair, which is no character; repair its encoding") from None
-    return value
+    return text
 
 
 def optional_text(value: Any, place: Place) -> str | None:
@@ -91,18 +91,20 @@ def tier_of(value: Any, place: Place) -> int:
     """
     if is_missing(value):
         raise place.error("the value is missing; fill it")
+    whole: int | None = None
     if isinstance(value, str):
         written = value.strip()
-        whole = int(written) if len(written) <= 10 and written.isascii() and written.isdigit() else None
-    elif (
-        isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value) and value == int(value)
-    ):
+        if len(written) <= 10 and written.isascii() and written.isdigit():
+            whole = int(written)
+    elif _is_number(value) and math.isfinite(value) and value == int(value):
         whole = int(value)
-    else:
-        whole = None
     if whole is None or not 0 <= whole <= _MAX_TIER:
         raise place.error(f"{_shown(value)} is no tier; give a whole number from 0 to {_MAX_TIER}")
     return whole
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 def _number_text(value: Any, place: Place) -> str:
