@@ -23,7 +23,7 @@ extensions = [
     "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
+    "sphinx-mathjax-offline",
     "sphinx.ext.viewcode",
     "numpydoc",
     "breathe",
@@ -52,7 +52,8 @@ numpydoc_xref_param_type = False
 _XML = HERE / "_build" / "doxygen"
 breathe_projects = {"modalconflict": str(_XML / "xml")}
 breathe_default_project = "modalconflict"
-cpp_id_attributes: list[str] = []
+# Every header opens the same namespaces, which Sphinx takes for declarations made twice.
+suppress_warnings = ["duplicate_declaration.cpp"]
 
 
 def _run_doxygen() -> None:
@@ -166,7 +167,7 @@ def _write_cpp_reference() -> None:
         for header in sorted((include / "modalconflict" / folder).glob("*.hpp")):
             name = header.relative_to(include).as_posix()
             lines += [f"### `<{name}>`", "", "```{doxygenfile} " + name, ":sections: briefdescription detaileddescription "
-                      "innerclass define enum func typedef var public-func public-attrib public-type public-static-func",
+                      "innernamespace innerclass define enum func typedef var public-func public-attrib public-type public-static-func",
                       "```", ""]  # fmt: skip
     _write(HERE / "api" / "cpp.md", "\n".join(lines))
 
