@@ -100,7 +100,7 @@ docs: build/.installed
 # Tests marked soak are left out of `make test`; the coverage run picks up where it was cut off.
 soak: build/.installed
 	$(BIN)/python -m pytest -m soak
-	$(BIN)/python benchmarks/coverage.py --processes $(JOBS)
+	$(BIN)/python benchmarks/coverage.py --processes $(JOBS) --table
 
 lint: build/.installed
 	$(BIN)/ruff check python tests benchmarks

@@ -65,9 +65,10 @@ BalanceDifference balance_point_difference(const BalanceCases& first, const Bala
     result.replicates = options.replicates;
     std::vector<double> differences(options.replicates);
     parallel_for(options.replicates, options.threads, [&](std::size_t begin, std::size_t end) {
+        detail::LogisticBootstrap::Scratch scratch;
         for (std::size_t r = begin; r < end; ++r) {
             const auto drawn = detail::draw_groups(options.seed, r, result.groups);
-            differences[r] = of_first.crossing_of(drawn) - of_second.crossing_of(drawn);
+            differences[r] = of_first.crossing_of(drawn, scratch) - of_second.crossing_of(drawn, scratch);
         }
     });
     std::erase_if(differences, [](double value) { return std::isnan(value); });

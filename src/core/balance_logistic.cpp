@@ -51,8 +51,9 @@ void balance_by_logistic(const BalanceData& data, const BalanceOptions& options,
     result.replicates = options.replicates;
     result.replicate_estimates.resize(options.replicates);
     parallel_for(options.replicates, options.threads, [&](std::size_t begin, std::size_t end) {
+        LogisticBootstrap::Scratch scratch;
         for (std::size_t r = begin; r < end; ++r) {
-            result.replicate_estimates[r] = bootstrap.crossing_of(draw_groups(options.seed, r, unit_count));
+            result.replicate_estimates[r] = bootstrap.crossing_of(draw_groups(options.seed, r, unit_count), scratch);
         }
     });
     std::vector<double> sorted = result.replicate_estimates;

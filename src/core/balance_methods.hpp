@@ -27,8 +27,13 @@ public:
     LogisticBootstrap(std::span<const double> x, std::span<const double> y, std::span<const std::size_t> groups,
                       std::size_t count, const LogisticFit& fit, const LogisticOptions& options);
 
+    /// Memory of one worker.
+    struct Scratch {
+        std::vector<double> x, y, weight;
+    };
+
     /// The crossing of a sample in which group g occurs drawn[g] times: ±inf where it has none.
-    [[nodiscard]] double crossing_of(std::span<const std::uint32_t> drawn) const;
+    [[nodiscard]] double crossing_of(std::span<const std::uint32_t> drawn, Scratch& scratch) const;
 
     /// What each group pushes the crossing by: the empirical influence.
     [[nodiscard]] std::vector<double> influence(double crossing) const;

@@ -36,6 +36,10 @@ inline void not_empty(std::string_view name, std::size_t length) {
 }
 
 inline void finite(std::string_view name, std::span<const double> values) {
+    // x − x is zero for a number and NaN for everything else: a sum without a branch, which the compiler vectorises.
+    bool all = true;
+    for (const double value : values) all &= value - value == 0.0;
+    if (all) return;
     for (std::size_t i = 0; i < values.size(); ++i) {
         if (!std::isfinite(values[i])) {
             fail(name, "[", i, "] is ", values[i], ": give finite numbers, leaving out the cases that have none");

@@ -81,18 +81,20 @@ Decomposition decompose_following(const FollowingCases& first, const FollowingCa
     result.first_outside = share_outside(first.x, second.x);
     result.second_outside = share_outside(second.x, first.x);
     Curve a, b;
+    detail::ResampledIsotonic::Scratch fitting;
     std::vector<double> scratch;
-    of_first.fit({}, a);
-    of_second.fit({}, b);
+    of_first.fit({}, fitting, a);
+    of_second.fit({}, fitting, b);
     const std::array<double, 3> estimate = parts(a, b, scratch);
     std::vector<std::array<double, 3>> drawn(replicates, estimate);
     parallel_for(replicates, threads, [&](std::size_t begin, std::size_t end) {
         Curve own_first, own_second;
+        detail::ResampledIsotonic::Scratch own_fitting;
         std::vector<double> own_scratch;
         for (std::size_t r = begin; r < end; ++r) {
             const auto weights = detail::draw_groups(seed, r, units);
             // A replicate that leaves one model without a case says nothing: it keeps the estimate.
-            if (of_first.fit(weights, own_first) && of_second.fit(weights, own_second)) {
+            if (of_first.fit(weights, own_fitting, own_first) && of_second.fit(weights, own_fitting, own_second)) {
                 drawn[r] = parts(own_first, own_second, own_scratch);
             }
         }

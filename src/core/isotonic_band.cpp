@@ -36,26 +36,28 @@ IsotonicBand isotonic_band(std::span<const double> x, std::span<const double> y,
     IsotonicBand band;
     band.x.assign(at.begin(), at.end());
     band.fit.resize(at.size());
-    detail::ResampledIsotonic::Curve curve;
-    sample.fit({}, curve);
-    curve.predict_sorted(at, band.fit);
+    const detail::ResampledIsotonic::Places places = sample.locate(at);
+    detail::ResampledIsotonic::Scratch scratch;
+    sample.fit_at({}, places, scratch, band.fit);
     std::vector<double> values(replicates * at.size());
     parallel_for(replicates, threads, [&](std::size_t begin, std::size_t end) {
-        detail::ResampledIsotonic::Curve own;
+        detail::ResampledIsotonic::Scratch own;
         for (std::size_t r = begin; r < end; ++r) {
-            sample.fit(detail::draw_groups(seed, r, units), own);
-            own.predict_sorted(at, std::span(values).subspan(r * at.size(), at.size()));
+            sample.fit_at(detail::draw_groups(seed, r, units), places, own,
+                          std::span(values).subspan(r * at.size(), at.size()));
         }
     });
     band.low.resize(at.size());
     band.high.resize(at.size());
-    std::vector<double> column(replicates);
-    for (std::size_t k = 0; k < at.size(); ++k) {
-        for (std::size_t r = 0; r < replicates; ++r) column[r] = values[r * at.size() + k];
-        std::sort(column.begin(), column.end());
-        band.low[k] = detail::sorted_quantile(column, 0.5 * (1.0 - level));
-        band.high[k] = detail::sorted_quantile(column, 0.5 * (1.0 + level));
-    }
+    parallel_for(at.size(), threads, [&](std::size_t begin, std::size_t end) {
+        std::vector<double> column(replicates);
+        for (std::size_t k = begin; k < end; ++k) {
+            for (std::size_t r = 0; r < replicates; ++r) column[r] = values[r * at.size() + k];
+            std::sort(column.begin(), column.end());
+            band.low[k] = detail::sorted_quantile(column, 0.5 * (1.0 - level));
+            band.high[k] = detail::sorted_quantile(column, 0.5 * (1.0 + level));
+        }
+    });
     return band;
 }
 

@@ -19,7 +19,7 @@ struct Lapse : simd::Pack<double, Bytes> {
         Vector log_likelihood = {}, gradient[4] = {}, information[10] = {};
     };
 
-    template <bool Binary>
+    template <bool Binary, bool Likelihood>
     static MODALCONFLICT_INLINE void add(const Vector& x, const Vector& y, const Vector& w, const Vector (&t)[4],
                                          Totals& totals) {
         const Vector zero = {};
@@ -29,24 +29,41 @@ struct Lapse : simd::Pack<double, Bytes> {
         const Integers positive = eta >= zero;
         Vector d = positive ? opposite : eta;
         const Vector a = Pack::exp_nonpositive(d);
-        // σ(η) and 1 − σ(η), each exact in its own tail.
-        const Vector large = one / (one + a), small = a * large;
-        const Vector sigma = positive ? large : small, tau = positive ? small : large;
+        // σ(η) and 1 − σ(η), each exact in its own tail, are these two over whole = 1 + exp(−|η|).
+        const Vector over = positive ? one : a, under = positive ? a : one, whole = one + a;
         const Vector span = one - t[2] - t[3];
-        Vector p = t[2] + span * sigma, q = t[3] + span * tau;
-        p = p < tiniest ? tiniest : p;
-        q = q < tiniest ? tiniest : q;
-        const Vector inverse = one / (p * q), not_y = one - y;
-        const Vector inverse_p = q * inverse, inverse_q = p * inverse;
-        const Vector over_p = y * inverse_p, over_q = not_y * inverse_q;
+        Vector sigma, tau, first, second;
         if constexpr (Binary) {
+            // P of the answer that was given is part / whole; both reciprocals from one division.
             const Vector half = zero + 0.5;
-            const Vector likelihood = y > half ? p : q;
-            totals.log_likelihood += w * Pack::log_positive(likelihood);
+            const Integers is_one = y > half;
+            const Vector floor = is_one ? t[2] : t[3], share = is_one ? over : under;
+            Vector part = floor * whole + span * share;
+            part = part < tiniest ? tiniest : part;
+            const Vector both = one / (whole * part);
+            const Vector over_whole = part * both, over_answer = whole * whole * both;
+            sigma = over * over_whole;
+            tau = under * over_whole;
+            if constexpr (Likelihood) totals.log_likelihood += w * Pack::log_positive(part * over_whole);
+            const Vector weighted = w * over_answer, negative = -weighted;
+            first = is_one ? weighted : negative;
+            second = weighted * over_answer;
         } else {
-            totals.log_likelihood += w * (y * Pack::log_positive(p) + not_y * Pack::log_positive(q));
+            const Vector over_whole = one / whole;
+            sigma = over * over_whole;
+            tau = under * over_whole;
+            Vector p = t[2] + span * sigma, q = t[3] + span * tau;
+            p = p < tiniest ? tiniest : p;
+            q = q < tiniest ? tiniest : q;
+            const Vector inverse = one / (p * q), not_y = one - y;
+            const Vector inverse_p = q * inverse, inverse_q = p * inverse;
+            const Vector over_p = y * inverse_p, over_q = not_y * inverse_q;
+            if constexpr (Likelihood) {
+                totals.log_likelihood += w * (y * Pack::log_positive(p) + not_y * Pack::log_positive(q));
+            }
+            first = w * (over_p - over_q);
+            second = w * (over_p * inverse_p + over_q * inverse_q);
         }
-        const Vector first = w * (over_p - over_q), second = w * (over_p * inverse_p + over_q * inverse_q);
         const Vector bell = sigma * tau, da = span * bell;
         totals.gradient[0] += first * da;
         totals.gradient[1] += first * da * x;
@@ -73,7 +90,7 @@ struct Lapse : simd::Pack<double, Bytes> {
         return sum;
     }
 
-    template <bool Binary>
+    template <bool Binary, bool Likelihood>
     static MODALCONFLICT_INLINE LapseSums sums(const double* x, const double* y, const double* weight, std::size_t n,
                                                const double (&parameters)[4]) {
         const Vector zero = {};
@@ -85,7 +102,7 @@ struct Lapse : simd::Pack<double, Bytes> {
             load(x + i, at);
             load(y + i, answer);
             if (weight != nullptr) load(weight + i, w);
-            add<Binary>(at, answer, w, t, totals);
+            add<Binary, Likelihood>(at, answer, w, t, totals);
         }
         if (i < n) {
             // Lanes beyond the end repeat harmless numbers with a weight of zero.
@@ -99,7 +116,7 @@ struct Lapse : simd::Pack<double, Bytes> {
             load(rest[0], at);
             load(rest[1], answer);
             load(rest[2], w);
-            add<Binary>(at, answer, w, t, totals);
+            add<Binary, Likelihood>(at, answer, w, t, totals);
         }
         LapseSums out;
         out.log_likelihood = total(totals.log_likelihood);
@@ -110,32 +127,35 @@ struct Lapse : simd::Pack<double, Bytes> {
 };
 
 #if defined(__x86_64__)
-template <bool Binary>
+template <bool Binary, bool Likelihood>
 MODALCONFLICT_AVX512 LapseSums sums_avx512(const double* x, const double* y, const double* weight, std::size_t n,
                                            const double (&parameters)[4]) {
-    return Lapse<64>::sums<Binary>(x, y, weight, n, parameters);
+    return Lapse<64>::sums<Binary, Likelihood>(x, y, weight, n, parameters);
 }
-template <bool Binary>
+template <bool Binary, bool Likelihood>
 MODALCONFLICT_AVX2 LapseSums sums_avx2(const double* x, const double* y, const double* weight, std::size_t n,
                                        const double (&parameters)[4]) {
-    return Lapse<32>::sums<Binary>(x, y, weight, n, parameters);
+    return Lapse<32>::sums<Binary, Likelihood>(x, y, weight, n, parameters);
 }
 #endif
 
-template <bool Binary>
+template <bool Binary, bool Likelihood>
 LapseSums sums(const double* x, const double* y, const double* weight, std::size_t n, const double (&parameters)[4]) {
 #if defined(__x86_64__)
-    if (simd::width() == simd::Width::avx512) return sums_avx512<Binary>(x, y, weight, n, parameters);
-    if (simd::width() == simd::Width::avx2) return sums_avx2<Binary>(x, y, weight, n, parameters);
+    if (simd::width() == simd::Width::avx512) return sums_avx512<Binary, Likelihood>(x, y, weight, n, parameters);
+    if (simd::width() == simd::Width::avx2) return sums_avx2<Binary, Likelihood>(x, y, weight, n, parameters);
 #endif
-    return Lapse<16>::sums<Binary>(x, y, weight, n, parameters);
+    return Lapse<16>::sums<Binary, Likelihood>(x, y, weight, n, parameters);
 }
 
 }  // namespace
 
 LapseSums lapse_sums(const double* x, const double* y, const double* weight, std::size_t n, bool binary,
-                     const double (&parameters)[4]) {
-    return binary ? sums<true>(x, y, weight, n, parameters) : sums<false>(x, y, weight, n, parameters);
+                     bool likelihood, const double (&parameters)[4]) {
+    if (binary) {
+        return likelihood ? sums<true, true>(x, y, weight, n, parameters) : sums<true, false>(x, y, weight, n, parameters);
+    }
+    return likelihood ? sums<false, true>(x, y, weight, n, parameters) : sums<false, false>(x, y, weight, n, parameters);
 }
 
 }  // namespace modalconflict::kernel

@@ -12,9 +12,10 @@ struct LapseSums {
 };
 
 /// @param weight      Null: all one.
-/// @param binary      Every y is 0 or 1, which saves a logarithm.
+/// @param binary      Every y is 0 or 1, which saves a logarithm and a division.
+/// @param likelihood  False leaves the log likelihood out (it is then 0), which saves the logarithms.
 /// @param parameters  intercept, slope, γ, λ.
 LapseSums lapse_sums(const double* x, const double* y, const double* weight, std::size_t n, bool binary,
-                     const double (&parameters)[4]);
+                     bool likelihood, const double (&parameters)[4]);
 
 }  // namespace modalconflict::kernel

@@ -7,12 +7,14 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 
 namespace modalconflict::detail {
 namespace {
 
-constexpr double kTrusted = 0.05;     // longest step of any parameter, in standard units, that is taken unseen
-constexpr double kTiniest = 1e-300;  // keeps quotients finite where a probability underflows
+constexpr double kTrusted = 0.05;      // longest step of any parameter, in standard units, that is taken unseen
+constexpr double kContraction = 0.5;  // a Newton step near a peak promises less than this share of the one before
+constexpr double kTiniest = 1e-300;   // keeps quotients finite where a probability underflows
 
 struct Point {
     double sigma, tau;  // σ(η) and 1 − σ(η), each exact in its own tail
@@ -28,10 +30,12 @@ Point curve(double eta, double lower, double upper) {
 
 }  // namespace
 
-LapseState evaluate(const LapseData& data, const LapseParameters& t) {
+namespace {
+
+LapseState state_of(const LapseData& data, const LapseParameters& t, bool likelihood) {
     const kernel::LapseSums sums =
         kernel::lapse_sums(data.x.data(), data.y.data(), data.weight.empty() ? nullptr : data.weight.data(),
-                           data.x.size(), data.binary, {t[0], t[1], t[2], t[3]});
+                           data.x.size(), data.binary, likelihood, {t[0], t[1], t[2], t[3]});
     LapseState state;
     state.log_likelihood = sums.log_likelihood;
     std::size_t next = 0;
@@ -41,6 +45,12 @@ LapseState evaluate(const LapseData& data, const LapseParameters& t) {
     }
     return state;
 }
+
+}  // namespace
+
+LapseState evaluate(const LapseData& data, const LapseParameters& t) { return state_of(data, t, true); }
+
+LapseState evaluate_slopes(const LapseData& data, const LapseParameters& t) { return state_of(data, t, false); }
 
 Eigen::Vector4d score(double x, double y, const LapseParameters& t) {
     const Point at = curve(t[0] + t[1] * x, t[2], t[3]);
@@ -61,6 +71,47 @@ std::array<bool, 4> free_parameters(const LapseParameters& t, const Eigen::Vecto
     return free;
 }
 
+namespace {
+
+/// A damped Newton step over the parameters that move, cut off at the bounds.
+struct NewtonStep {
+    LapseParameters next{};
+    double promised = 0.0;  ///< log likelihood that the quadratic model gains, before cutting
+    double longest = 0.0;   ///< largest move of a parameter, before cutting
+    bool clipped = false;
+};
+
+/// Empty where the damped information is not positive definite.
+std::optional<NewtonStep> newton_step(const LapseParameters& from, const LapseState& state, const LapseBounds& bounds,
+                                      double damping) {
+    const auto free = free_parameters(from, state.gradient, bounds);
+    Eigen::Matrix4d matrix = Eigen::Matrix4d::Identity();
+    Eigen::Vector4d gradient = Eigen::Vector4d::Zero();
+    for (Eigen::Index i = 0; i < 4; ++i) {
+        if (!free[static_cast<std::size_t>(i)]) continue;
+        gradient[i] = state.gradient[i];
+        for (Eigen::Index j = 0; j < 4; ++j) {
+            if (free[static_cast<std::size_t>(j)]) matrix(i, j) = state.information(i, j);
+        }
+        // Damping in the units of each parameter's own curvature.
+        matrix(i, i) += damping * std::max(std::abs(state.information(i, i)), 1e-8);
+    }
+    const Eigen::LLT<Eigen::Matrix4d> cholesky(matrix);
+    if (cholesky.info() != Eigen::Success) return std::nullopt;
+    const Eigen::Vector4d step = cholesky.solve(gradient);
+    NewtonStep found;
+    found.promised = 0.5 * gradient.dot(step);
+    found.longest = step.cwiseAbs().maxCoeff();
+    for (std::size_t i = 0; i < 4; ++i) {
+        const double wanted = free[i] ? from[i] + step[static_cast<Eigen::Index>(i)] : from[i];
+        found.next[i] = std::clamp(wanted, bounds.low[i], bounds.high[i]);
+        found.clipped = found.clipped || found.next[i] != wanted;
+    }
+    return found;
+}
+
+}  // namespace
+
 LapseSolution maximise(const LapseData& data, LapseParameters start, const LapseBounds& bounds, int max_iterations,
                        double tolerance) {
     const LapseEvaluate evaluate_at = [&](const LapseParameters& parameters) { return evaluate(data, parameters); };
@@ -74,41 +125,22 @@ LapseSolution maximise(const LapseEvaluate& evaluate_at, LapseParameters start, 
     now.state = at_start != nullptr ? *at_start : evaluate_at(now.parameters);
     double damping = 0.0;
     for (int iteration = 0; iteration < max_iterations; ++iteration) {
-        const auto free = free_parameters(now.parameters, now.state.gradient, bounds);
-        Eigen::Matrix4d matrix = Eigen::Matrix4d::Identity();
-        Eigen::Vector4d gradient = Eigen::Vector4d::Zero();
-        for (Eigen::Index i = 0; i < 4; ++i) {
-            if (!free[static_cast<std::size_t>(i)]) continue;
-            gradient[i] = now.state.gradient[i];
-            for (Eigen::Index j = 0; j < 4; ++j) {
-                if (free[static_cast<std::size_t>(j)]) matrix(i, j) = now.state.information(i, j);
-            }
-            // Damping in the units of each parameter's own curvature.
-            matrix(i, i) += damping * std::max(std::abs(now.state.information(i, i)), 1e-8);
-        }
-        const Eigen::LLT<Eigen::Matrix4d> cholesky(matrix);
-        if (cholesky.info() != Eigen::Success) {
+        const auto step = newton_step(now.parameters, now.state, bounds, damping);
+        if (!step) {
             damping = std::max(10.0 * damping, 1e-3);
             if (damping > 1e12) return now;
             continue;
         }
-        const Eigen::Vector4d step = cholesky.solve(gradient);
-        const double promised = 0.5 * gradient.dot(step);
-        LapseSolution next;
-        bool clipped = false;
-        for (std::size_t i = 0; i < 4; ++i) {
-            const double wanted = free[i] ? now.parameters[i] + step[static_cast<Eigen::Index>(i)] : now.parameters[i];
-            next.parameters[i] = std::clamp(wanted, bounds.low[i], bounds.high[i]);
-            clipped = clipped || next.parameters[i] != wanted;
-        }
-        const bool done = promised < tolerance && damping <= 1e-3 && !clipped;
-        if (done && step.cwiseAbs().maxCoeff() < kTrusted) {
+        const bool done = step->promised < tolerance && damping <= 1e-3 && !step->clipped;
+        if (done && step->longest < kTrusted) {
             // So near the peak a short step is taken unseen: what it leaves is its own square. A long one goes along a ridge
             // of the likelihood and has to show itself.
-            now.parameters = next.parameters;
+            now.parameters = step->next;
             now.converged = true;
             return now;
         }
+        LapseSolution next;
+        next.parameters = step->next;
         next.state = evaluate_at(next.parameters);
         const double slack = 1e-13 * std::abs(now.state.log_likelihood);
         if (next.state.log_likelihood >= now.state.log_likelihood - slack) {
@@ -126,6 +158,25 @@ LapseSolution maximise(const LapseEvaluate& evaluate_at, LapseParameters start, 
         }
     }
     return now;
+}
+
+LapseSolution maximise_nearby(const LapseData& data, const LapseParameters& start, const LapseState& at_start,
+                              const LapseBounds& bounds, int max_iterations, double tolerance) {
+    LapseSolution now{start, at_start, false};
+    double last = std::numeric_limits<double>::infinity();
+    for (int iteration = 0; iteration < max_iterations; ++iteration) {
+        const auto step = newton_step(now.parameters, now.state, bounds, 0.0);
+        if (!step || step->promised > kContraction * last) break;
+        now.parameters = step->next;
+        if (step->promised < tolerance && !step->clipped && step->longest < kTrusted) {
+            now.converged = true;
+            return now;
+        }
+        last = step->promised;
+        now.state = evaluate_slopes(data, now.parameters);
+    }
+    const LapseEvaluate evaluate_at = [&](const LapseParameters& parameters) { return evaluate(data, parameters); };
+    return maximise(evaluate_at, start, bounds, max_iterations, tolerance, &at_start);
 }
 
 double crossing(const LapseParameters& t, double level) {

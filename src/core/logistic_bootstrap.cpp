@@ -77,31 +77,32 @@ LogisticBootstrap::LogisticBootstrap(std::span<const double> x, std::span<const 
     }
 }
 
-double LogisticBootstrap::crossing_of(std::span<const std::uint32_t> drawn) const {
-    std::vector<double> x, y, weight;
-    x.reserve(x_.size());
-    y.reserve(x_.size());
-    weight.reserve(x_.size());
+double LogisticBootstrap::crossing_of(std::span<const std::uint32_t> drawn, Scratch& scratch) const {
+    scratch.x.resize(x_.size());
+    scratch.y.resize(x_.size());
+    scratch.weight.resize(x_.size());
     double ones = 0.0, total = 0.0;
     LapseState at_start;
+    std::size_t kept = 0;
     for (std::size_t g = 0; g < drawn.size(); ++g) {
         if (drawn[g] == 0) continue;
-        const auto from = static_cast<std::ptrdiff_t>(begin_[g]), to = static_cast<std::ptrdiff_t>(begin_[g + 1]);
-        x.insert(x.end(), x_.begin() + from, x_.begin() + to);
-        y.insert(y.end(), y_.begin() + from, y_.begin() + to);
-        weight.insert(weight.end(), static_cast<std::size_t>(to - from), drawn[g]);
+        const std::size_t from = begin_[g], length = begin_[g + 1] - from;
+        std::copy_n(x_.data() + from, length, scratch.x.data() + kept);
+        std::copy_n(y_.data() + from, length, scratch.y.data() + kept);
+        std::fill_n(scratch.weight.data() + kept, length, static_cast<double>(drawn[g]));
+        kept += length;
         ones += drawn[g] * ones_[g];
-        total += static_cast<double>(drawn[g]) * static_cast<double>(to - from);
+        total += static_cast<double>(drawn[g]) * static_cast<double>(length);
         at_start.log_likelihood += drawn[g] * at_start_[g].log_likelihood;
         at_start.gradient += drawn[g] * at_start_[g].gradient;
         at_start.information += drawn[g] * at_start_[g].information;
     }
     if (ones == total) return kInfinity;
     if (ones == 0.0) return -kInfinity;
-    const LapseData data = {x, y, weight, binary_};
-    const LapseEvaluate evaluate_at = [&](const LapseParameters& parameters) { return evaluate(data, parameters); };
+    const LapseData data = {std::span(scratch.x).first(kept), std::span(scratch.y).first(kept),
+                            std::span(scratch.weight).first(kept), binary_};
     const LapseSolution solution =
-        maximise(evaluate_at, start_, bounds_, max_iterations_, kReplicateTolerance, &at_start);
+        maximise_nearby(data, start_, at_start, bounds_, max_iterations_, kReplicateTolerance);
     return scale_.centre + scale_.spread * extended_crossing(solution.parameters, low_, high_);
 }
 

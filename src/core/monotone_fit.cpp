@@ -99,7 +99,7 @@ void isotonic_regression(std::span<const double> y, std::span<const double> weig
         }
     }
     std::vector<detail::Block> blocks;
-    detail::pava(y, weights, increasing, blocks);
+    detail::pava(y, weights, increasing, blocks, 0);
     for (const auto& block : blocks) {
         std::fill(out.begin() + static_cast<std::ptrdiff_t>(block.begin),
                   out.begin() + static_cast<std::ptrdiff_t>(block.end), block.mean);
@@ -110,7 +110,7 @@ MonotoneFit isotonic_fit(std::span<const double> x, std::span<const double> y, s
                          bool increasing) {
     detail::PooledSample pooled = checked_pool(x, y, weights);
     std::vector<detail::Block> blocks;
-    detail::pava(pooled.y, pooled.weight, increasing, blocks);
+    detail::pava(pooled.y, pooled.weight, increasing, blocks, 0);
     for (const auto& block : blocks) {
         for (std::size_t i = block.begin; i < block.end; ++i) pooled.y[i] = block.mean;
     }
@@ -121,7 +121,7 @@ MonotoneFit centered_isotonic_fit(std::span<const double> x, std::span<const dou
                                   std::span<const double> weights, bool increasing) {
     const detail::PooledSample pooled = checked_pool(x, y, weights);
     std::vector<detail::Block> blocks;
-    detail::pava(pooled.y, pooled.weight, increasing, blocks);
+    detail::pava(pooled.y, pooled.weight, increasing, blocks, 0);
     MonotoneFit fit;
     fit.increasing = increasing;
     for (const auto& block : blocks) {

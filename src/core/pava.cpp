@@ -1,61 +1,130 @@
 #include "pava.hpp"
 
+#include <modalconflict/core/parallel.hpp>
+
 #include <algorithm>
-#include <cstdint>
 #include <numeric>
 
 namespace modalconflict::detail {
 namespace {
 
-template <bool Increasing, bool Weighted>
-void run_pava(std::span<const double> y, std::span<const double> weights, std::vector<Block>& blocks) {
-    const auto out_of_order = [](double earlier, double later) {
-        return Increasing ? earlier >= later : earlier <= later;
-    };
-    const std::size_t n = y.size();
-    blocks.clear();
-    std::size_t i = 0;
-    while (i < n) {
-        double weight = Weighted ? weights[i] : 1.0;
-        Block block{y[i] * weight, weight, y[i], i, i + 1};
-        ++i;
-        // Each observation joins a block once and each block is merged once: linear, however far a merge reaches back.
-        while (true) {
-            // The block's mean against the next value, without a division for every value.
-            const auto next_violates = [&] {
-                const double reached = y[i] * block.weight;
-                return Increasing ? block.sum >= reached : block.sum <= reached;
-            };
-            while (i < n && next_violates()) {
-                weight = Weighted ? weights[i] : 1.0;
-                block.sum += y[i] * weight;
-                block.weight += weight;
+/// Entries of weight one.
+struct Plain {
+    const double* y;
+    [[nodiscard]] Block block(std::size_t i) const { return {y[i], 1.0, y[i], i, i + 1}; }
+    [[nodiscard]] double sum(std::size_t i) const { return y[i]; }
+    static double weight(std::size_t) { return 1.0; }
+    // A block's mean against an entry's, without a division for every entry: these two products compare alike.
+    [[nodiscard]] double reached(std::size_t i, const Block& block) const { return y[i] * block.weight; }
+    [[nodiscard]] static double held(std::size_t, const Block& block) { return block.sum; }
+};
+
+struct Weighted {
+    const double* y;
+    const double* w;
+    [[nodiscard]] Block block(std::size_t i) const { return {y[i] * w[i], w[i], y[i], i, i + 1}; }
+    [[nodiscard]] double sum(std::size_t i) const { return y[i] * w[i]; }
+    [[nodiscard]] double weight(std::size_t i) const { return w[i]; }
+    [[nodiscard]] double reached(std::size_t i, const Block& block) const { return y[i] * block.weight; }
+    [[nodiscard]] static double held(std::size_t, const Block& block) { return block.sum; }
+};
+
+struct Summed {
+    const double* s;
+    const double* w;
+    [[nodiscard]] Block block(std::size_t i) const { return {s[i], w[i], s[i] / w[i], i, i + 1}; }
+    [[nodiscard]] double sum(std::size_t i) const { return s[i]; }
+    [[nodiscard]] double weight(std::size_t i) const { return w[i]; }
+    [[nodiscard]] double reached(std::size_t i, const Block& block) const { return s[i] * block.weight; }
+    [[nodiscard]] double held(std::size_t i, const Block& block) const { return block.sum * w[i]; }
+};
+
+template <bool Increasing>
+bool out_of_order(double earlier, double later) {
+    return Increasing ? earlier >= later : earlier <= later;
+}
+
+/// Puts a block on the stack, pooling it with those below that it violates. Its sum, weight and mean are current.
+template <bool Increasing>
+bool pool_back(std::vector<Block>& blocks, Block& block) {
+    bool pooled = false;
+    while (!blocks.empty() && out_of_order<Increasing>(blocks.back().mean, block.mean)) {
+        const Block& earlier = blocks.back();
+        block.sum += earlier.sum;
+        block.weight += earlier.weight;
+        block.mean = block.sum / block.weight;
+        block.begin = earlier.begin;
+        blocks.pop_back();
+        pooled = true;
+    }
+    return pooled;
+}
+
+/// Entries [begin, end), onto an empty stack.
+///
+/// Each entry joins a block once and each block is pooled once: linear, however far a pooling reaches back.
+template <bool Increasing, class Entries>
+void run_pava(const Entries& entries, std::size_t begin, std::size_t end, std::vector<Block>& blocks) {
+    std::size_t i = begin;
+    while (i < end) {
+        Block block = entries.block(i++);
+        do {
+            while (i < end && out_of_order<Increasing>(entries.held(i, block), entries.reached(i, block))) {
+                block.sum += entries.sum(i);
+                block.weight += entries.weight(i);
                 ++i;
             }
             if (block.end != i) {
                 block.end = i;
                 block.mean = block.sum / block.weight;
             }
-            if (blocks.empty() || !out_of_order(blocks.back().mean, block.mean)) break;
-            const Block& earlier = blocks.back();
-            block.sum += earlier.sum;
-            block.weight += earlier.weight;
-            block.mean = block.sum / block.weight;
-            block.begin = earlier.begin;
-            blocks.pop_back();
-        }
+        } while (pool_back<Increasing>(blocks, block));
         blocks.push_back(block);
     }
 }
 
+/// Parts of fixed length are pooled apart, then their blocks against each other: where the parts lie does not depend on
+/// the number of threads, hence neither do the sums.
+constexpr std::size_t kPart = std::size_t{1} << 17;
+
+template <bool Increasing, class Entries>
+void pava_in_parts(const Entries& entries, std::size_t n, std::vector<Block>& blocks, unsigned threads) {
+    blocks.clear();
+    if (n <= kPart) return run_pava<Increasing>(entries, 0, n, blocks);
+    const std::size_t parts = (n + kPart - 1) / kPart;
+    std::vector<std::vector<Block>> of_part(parts);
+    parallel_for(parts, threads, [&](std::size_t first, std::size_t last) {
+        for (std::size_t part = first; part < last; ++part) {
+            run_pava<Increasing>(entries, part * kPart, std::min(n, (part + 1) * kPart), of_part[part]);
+        }
+    });
+    for (auto& part : of_part) {
+        for (Block& block : part) {
+            pool_back<Increasing>(blocks, block);
+            blocks.push_back(block);
+        }
+    }
+}
+
+template <class Entries>
+void pava_of(const Entries& entries, std::size_t n, bool increasing, std::vector<Block>& blocks, unsigned threads) {
+    increasing ? pava_in_parts<true>(entries, n, blocks, threads) : pava_in_parts<false>(entries, n, blocks, threads);
+}
+
 }  // namespace
 
-void pava(std::span<const double> y, std::span<const double> weights, bool increasing, std::vector<Block>& blocks) {
+void pava(std::span<const double> y, std::span<const double> weights, bool increasing, std::vector<Block>& blocks,
+          unsigned threads) {
     if (weights.empty()) {
-        increasing ? run_pava<true, false>(y, weights, blocks) : run_pava<false, false>(y, weights, blocks);
+        pava_of(Plain{y.data()}, y.size(), increasing, blocks, threads);
     } else {
-        increasing ? run_pava<true, true>(y, weights, blocks) : run_pava<false, true>(y, weights, blocks);
+        pava_of(Weighted{y.data(), weights.data()}, y.size(), increasing, blocks, threads);
     }
+}
+
+void pava_of_sums(std::span<const double> sums, std::span<const double> weights, bool increasing,
+                  std::vector<Block>& blocks, unsigned threads) {
+    pava_of(Summed{sums.data(), weights.data()}, sums.size(), increasing, blocks, threads);
 }
 
 PooledSample pool(std::span<const double> x, std::span<const double> y, std::span<const double> weights) {

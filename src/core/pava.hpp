@@ -25,6 +25,14 @@ struct Block {
 };
 
 /// Pooling of adjacent violators; blocks come out with strictly monotone means.
-void pava(std::span<const double> y, std::span<const double> weights, bool increasing, std::vector<Block>& blocks);
+///
+/// @param weights  Empty means all one.
+/// @param threads  Workers for long input; 0: every core. The result does not depend on it.
+void pava(std::span<const double> y, std::span<const double> weights, bool increasing, std::vector<Block>& blocks,
+          unsigned threads = 1);
+
+/// The same for entries that are sums already: Σ w y and Σ w > 0 of each.
+void pava_of_sums(std::span<const double> sums, std::span<const double> weights, bool increasing,
+                  std::vector<Block>& blocks, unsigned threads = 1);
 
 }  // namespace modalconflict::detail
