@@ -14,6 +14,7 @@ namespace {
 
 constexpr double kTrusted = 0.05;      // longest step of any parameter, in standard units, that is taken unseen
 constexpr double kContraction = 0.5;  // a Newton step near a peak promises less than this share of the one before
+constexpr int kPatience = 12;         // plain Newton steps before the careful way is taken
 constexpr double kTiniest = 1e-300;   // keeps quotients finite where a probability underflows
 
 struct Point {
@@ -73,39 +74,56 @@ std::array<bool, 4> free_parameters(const LapseParameters& t, const Eigen::Vecto
 
 namespace {
 
-/// A damped Newton step over the parameters that move, cut off at the bounds.
+/// A damped Newton step within the bounds.
 struct NewtonStep {
     LapseParameters next{};
-    double promised = 0.0;  ///< log likelihood that the quadratic model gains, before cutting
-    double longest = 0.0;   ///< largest move of a parameter, before cutting
-    bool clipped = false;
+    double promised = 0.0;  ///< log likelihood that the quadratic model gains
+    double longest = 0.0;   ///< largest move of a parameter
+    std::array<bool, 4> free{};
 };
 
-/// Empty where the damped information is not positive definite.
+/// The quadratic model's peak within the bounds: a parameter that would leave them is put on its bound and the others are
+/// solved for again, since each moves by what the rest do. Empty where the damped information is not positive definite.
 std::optional<NewtonStep> newton_step(const LapseParameters& from, const LapseState& state, const LapseBounds& bounds,
                                       double damping) {
     const auto free = free_parameters(from, state.gradient, bounds);
-    Eigen::Matrix4d matrix = Eigen::Matrix4d::Identity();
-    Eigen::Vector4d gradient = Eigen::Vector4d::Zero();
-    for (Eigen::Index i = 0; i < 4; ++i) {
-        if (!free[static_cast<std::size_t>(i)]) continue;
-        gradient[i] = state.gradient[i];
-        for (Eigen::Index j = 0; j < 4; ++j) {
-            if (free[static_cast<std::size_t>(j)]) matrix(i, j) = state.information(i, j);
+    Eigen::Matrix4d information = state.information;
+    // Damping in the units of each parameter's own curvature.
+    for (Eigen::Index i = 0; i < 4; ++i) information(i, i) += damping * std::max(std::abs(information(i, i)), 1e-8);
+    std::array<bool, 4> moving = free;
+    Eigen::Vector4d move = Eigen::Vector4d::Zero();
+    for (bool within = false; !within;) {
+        Eigen::Matrix4d matrix = Eigen::Matrix4d::Identity();
+        Eigen::Vector4d gradient = Eigen::Vector4d::Zero();
+        for (Eigen::Index i = 0; i < 4; ++i) {
+            if (!moving[static_cast<std::size_t>(i)]) continue;
+            gradient[i] = state.gradient[i];
+            for (Eigen::Index j = 0; j < 4; ++j) {
+                if (moving[static_cast<std::size_t>(j)]) {
+                    matrix(i, j) = information(i, j);
+                } else {
+                    gradient[i] -= information(i, j) * move[j];
+                }
+            }
         }
-        // Damping in the units of each parameter's own curvature.
-        matrix(i, i) += damping * std::max(std::abs(state.information(i, i)), 1e-8);
+        const Eigen::LLT<Eigen::Matrix4d> cholesky(matrix);
+        if (cholesky.info() != Eigen::Success) return std::nullopt;
+        const Eigen::Vector4d step = cholesky.solve(gradient);
+        within = true;
+        for (std::size_t i = 0; i < 4; ++i) {
+            if (!moving[i]) continue;
+            const double wanted = step[static_cast<Eigen::Index>(i)];
+            const double allowed = std::clamp(wanted, bounds.low[i] - from[i], bounds.high[i] - from[i]);
+            move[static_cast<Eigen::Index>(i)] = allowed;
+            if (allowed != wanted) within = moving[i] = false;
+        }
     }
-    const Eigen::LLT<Eigen::Matrix4d> cholesky(matrix);
-    if (cholesky.info() != Eigen::Success) return std::nullopt;
-    const Eigen::Vector4d step = cholesky.solve(gradient);
     NewtonStep found;
-    found.promised = 0.5 * gradient.dot(step);
-    found.longest = step.cwiseAbs().maxCoeff();
+    found.free = free;
+    found.promised = state.gradient.dot(move) - 0.5 * move.dot(information * move);
+    found.longest = move.cwiseAbs().maxCoeff();
     for (std::size_t i = 0; i < 4; ++i) {
-        const double wanted = free[i] ? from[i] + step[static_cast<Eigen::Index>(i)] : from[i];
-        found.next[i] = std::clamp(wanted, bounds.low[i], bounds.high[i]);
-        found.clipped = found.clipped || found.next[i] != wanted;
+        found.next[i] = std::clamp(from[i] + move[static_cast<Eigen::Index>(i)], bounds.low[i], bounds.high[i]);
     }
     return found;
 }
@@ -131,7 +149,7 @@ LapseSolution maximise(const LapseEvaluate& evaluate_at, LapseParameters start, 
             if (damping > 1e12) return now;
             continue;
         }
-        const bool done = step->promised < tolerance && damping <= 1e-3 && !step->clipped;
+        const bool done = step->promised < tolerance && damping <= 1e-3;
         if (done && step->longest < kTrusted) {
             // So near the peak a short step is taken unseen: what it leaves is its own square. A long one goes along a ridge
             // of the likelihood and has to show itself.
@@ -163,16 +181,21 @@ LapseSolution maximise(const LapseEvaluate& evaluate_at, LapseParameters start, 
 LapseSolution maximise_nearby(const LapseData& data, const LapseParameters& start, const LapseState& at_start,
                               const LapseBounds& bounds, int max_iterations, double tolerance) {
     LapseSolution now{start, at_start, false};
-    double last = std::numeric_limits<double>::infinity();
-    for (int iteration = 0; iteration < max_iterations; ++iteration) {
+    NewtonStep last;
+    last.promised = std::numeric_limits<double>::infinity();
+    for (int iteration = 0; iteration < std::min(max_iterations, kPatience); ++iteration) {
         const auto step = newton_step(now.parameters, now.state, bounds, 0.0);
-        if (!step || step->promised > kContraction * last) break;
+        if (!step) break;
+        // A parameter that comes off its bound brings a promise of its own.
+        const bool same = std::equal(last.free.begin(), last.free.end(), step->free.begin(),
+                                     [](bool before, bool after) { return before || !after; });
+        if (same && step->promised > kContraction * last.promised) break;
         now.parameters = step->next;
-        if (step->promised < tolerance && !step->clipped && step->longest < kTrusted) {
+        if (step->promised < tolerance && step->longest < kTrusted) {
             now.converged = true;
             return now;
         }
-        last = step->promised;
+        last = *step;
         now.state = evaluate_slopes(data, now.parameters);
     }
     const LapseEvaluate evaluate_at = [&](const LapseParameters& parameters) { return evaluate(data, parameters); };
