@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from modalconflict.pixels import read_image
 MAX_GROUPS = 60
 _THUMB = (112, 84)  # pixels: 4 : 3, as the easy tiers of Color Recognition
 _GAP = 8
+_HEAD = 32
 _CAPTION = 46
 _COLUMNS = 6  # of groups with one picture each
 _INK, _SOFT, _LINE = (22, 24, 29), (86, 93, 105), (227, 228, 224)
@@ -82,18 +84,25 @@ def _chosen(dataset: Dataset, groups: int) -> dict[int, dict[str, Any]]:
 
 
 def _in_rows(dataset: Dataset, chosen: dict[int, dict[str, Any]], tiers: list[int]) -> Image.Image:
-    width = _GAP + len(tiers) * (_THUMB[0] + _GAP)
+    pictures = {
+        (number, tier): _thumbnail(dataset.path / image, _THUMB)
+        for number, group in chosen.items()
+        for tier, image in group["pictures"].items()
+    }
+    left, lefts = _GAP, {}
+    for tier in tiers:
+        lefts[tier] = left
+        left += _GAP + max(picture.width for (_, of), picture in pictures.items() if of == tier)
     row = _CAPTION + _THUMB[1] + 2 * _GAP
-    sheet = Image.new("RGB", (max(width, 480), 24 + len(chosen) * row), "white")
+    sheet = Image.new("RGB", (max(left, 480), _HEAD + len(chosen) * row), "white")
     draw = ImageDraw.Draw(sheet)
-    for place, tier in enumerate(tiers):
-        draw.text((_GAP + place * (_THUMB[0] + _GAP), 6), f"d_v {tier}", _SOFT, _font(11))
+    for tier in tiers:
+        draw.text((lefts[tier], 6), f"d_v {tier}", _SOFT, _font(11))
     for place, (number, group) in enumerate(chosen.items()):
-        top = 24 + place * row
+        top = _HEAD + place * row
         _caption(draw, (_GAP, top), sheet.width - 2 * _GAP, number, group)
-        for tier, image in group["pictures"].items():
-            left = _GAP + tiers.index(tier) * (_THUMB[0] + _GAP)
-            _paste(sheet, dataset.path / image, (left, top + _CAPTION))
+        for tier in group["pictures"]:
+            _paste(sheet, pictures[number, tier], (lefts[tier], top + _CAPTION))
     return sheet
 
 
@@ -107,20 +116,25 @@ def _side_by_side(dataset: Dataset, chosen: dict[int, dict[str, Any]]) -> Image.
     for place, (number, group) in enumerate(chosen.items()):
         left, top = _GAP + place % columns * (cell[0] + _GAP), _GAP + place // columns * height
         _caption(draw, (left, top), cell[0], number, group)
-        _paste(sheet, dataset.path / next(iter(group["pictures"].values())), (left, top + _CAPTION), cell)
+        picture = _thumbnail(dataset.path / next(iter(group["pictures"].values())), cell)
+        _paste(sheet, picture, (left, top + _CAPTION))
     return sheet
 
 
 def _caption(draw: ImageDraw.ImageDraw, at: tuple[int, int], width: int, number: int, group: dict[str, Any]) -> None:
-    answers = f"image: {group['answer_vision']}   text: {group['answer_text']}"
+    answers = f"image: {group['answer_vision']}  ·  text: {group['answer_text']}"
     what = group["target"] or f"group {number}"
-    draw.text(at, _fitted(draw, f"{what}   {answers}", width, 14), _INK, _font(14))
+    draw.text(at, _fitted(draw, f"{what}  ·  {answers}", width, 14), _INK, _font(14))
     draw.text((at[0], at[1] + 20), _fitted(draw, group["text"], width, 12), _SOFT, _font(12))
 
 
-def _paste(sheet: Image.Image, path: Path, at: tuple[int, int], size: tuple[int, int] = _THUMB) -> None:
+def _thumbnail(path: Path, size: tuple[int, int]) -> Image.Image:
     picture = read_image(path, path.name)
     picture.thumbnail(size, Image.Resampling.LANCZOS)
+    return picture
+
+
+def _paste(sheet: Image.Image, picture: Image.Image, at: tuple[int, int]) -> None:
     left, top = at
     ImageDraw.Draw(sheet).rectangle((left - 1, top - 1, left + picture.width, top + picture.height), outline=_LINE)
     sheet.paste(picture, at)
@@ -128,7 +142,7 @@ def _paste(sheet: Image.Image, path: Path, at: tuple[int, int], size: tuple[int,
 
 def _fitted(draw: ImageDraw.ImageDraw, text: str, width: int, size: int) -> str:
     """The text in one line, cut where it would leave the column."""
-    text = " ".join(text[:1000].split())
+    text = re.sub(r"[\s\x00-\x1f]", " ", text[:1000])
     if draw.textlength(text, _font(size)) <= width:
         return text
     while text and draw.textlength(text + "…", _font(size)) > width:
