@@ -51,7 +51,19 @@ class _Commands(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """The commands in the order in which a study needs them."""
-        order = ["demo", "generate", "export", "prepare", "run", "analyze", "report", "verify"]
+        order = [
+            "demo",
+            "generate",
+            "import",
+            "contact-sheet",
+            "card",
+            "export",
+            "prepare",
+            "run",
+            "analyze",
+            "report",
+            "verify",
+        ]
         return [name for name in order if name in self.commands]
 
 
@@ -111,4 +123,4 @@ def main() -> None:
     app()
 
 
-from modalconflict.cli import make, study  # noqa: E402, F401  the commands register themselves
+from modalconflict.cli import importing, look, make, study  # noqa: E402, F401  the commands register themselves

@@ -37,6 +37,24 @@ def bar(title: str, unit: str) -> Iterator[Callable[[int, int | None], None]]:
         yield advance
 
 
+def show_dataset(dataset: Any, as_json: bool) -> None:
+    """What was made: one line, or the same numbers as JSON."""
+    import json
+
+    import typer
+
+    skipped = dataset.path / "skipped.jsonl"
+    left_out = skipped.read_bytes().count(b"\n") if skipped.is_file() else 0
+    if as_json:
+        groups = len(dataset.groups)
+        content = {"path": str(dataset.path), "dataset": dataset.name, "cases": len(dataset), "groups": groups}
+        typer.echo(json.dumps({**content, "skipped": left_out}, ensure_ascii=False))
+        return
+    typer.echo(f"{len(dataset)} cases in {dataset.path}")
+    if left_out:
+        typer.echo(f"{left_out} rows were left out; their reasons are in {skipped}", err=True)
+
+
 @contextmanager
 def stages(title: str) -> Iterator[Callable[[str, int, int], None]]:
     """A bar for work in named stages; call what it yields with (stage, done, total)."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from modalconflict.cli.app import app
-from modalconflict.cli.display import bar, console, headline_table, stages
+from modalconflict.cli.display import bar, console, headline_table, show_dataset, stages
 
 
 class Kind(str, Enum):
@@ -68,24 +68,45 @@ def demo(
 
 @app.command()
 def generate(
-    kind: Annotated[Kind, typer.Argument(help="Which dataset.")],
-    out: Annotated[Path, typer.Option(help="Folder to make; it must not hold anything yet.")],
-    groups: Annotated[int, typer.Option(min=1, help="Groups: 14 pictures and 3 texts each.")] = 400,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same pixels and texts.")] = 0,
+    out: Annotated[
+        Path,
+        typer.Option(help="Folder to make. A call that was stopped goes on in it; anything else in it is refused."),
+    ],
+    kind: Annotated[Kind | None, typer.Argument(help="Which dataset, with its published settings.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="TOML file with a dataset of your own: tiers, colours, shapes, texts, sizes.")
+    ] = None,
+    groups: Annotated[
+        int | None, typer.Option(min=1, help="Groups: 14 pictures and 3 texts each.  \\[default: 400]")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="The same seed gives the same pixels and texts.  \\[default: 0]")
+    ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads that draw; all cores by default.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was made as JSON.")] = False,
 ) -> None:
     """Make a dataset: images and manifest.parquet.
 
     Example:  modalconflict generate color --groups 20 --seed 1 --out data
-    """
-    from modalconflict import datasets
 
-    makers: dict[Kind, Any] = {Kind.color: datasets.color_recognition}
+    Example:  modalconflict generate --config study.toml --out data
+    """
+    from modalconflict.datasets.config import GENERATORS, from_config
+
+    given = {name: value for name, value in (("groups", groups), ("seed", seed)) if value is not None}
+    if (kind is None) == (config is None):
+        raise typer.BadParameter("name a dataset, or a TOML file by --config")
     with bar("pictures", "groups") as advance:
-        made = makers[kind](
-            groups=groups, seed=seed, out=out, threads=threads, progress=lambda done: advance(done, groups)
-        )
-    typer.echo(f"{len(made)} cases in {out}")
+
+        def progress(done: int) -> None:
+            advance(done, groups or (400 if config is None else None))
+
+        if config is not None:
+            made = from_config(config, out=out, threads=threads, progress=progress, **given)
+        else:
+            assert kind is not None
+            made = GENERATORS[kind.value](out=out, threads=threads, progress=progress, **given)
+    show_dataset(made, as_json)
 
 
 @app.command()

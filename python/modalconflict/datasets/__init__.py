@@ -6,6 +6,7 @@ documented in the documentation's dataset page and is checked whenever a folder 
 
 from modalconflict.datasets.card import card, summary
 from modalconflict.datasets.color import color_recognition
+from modalconflict.datasets.config import from_config
 from modalconflict.datasets.dataset import Dataset, load
 from modalconflict.datasets.hf import from_hf, to_hf
 from modalconflict.datasets.imagefolder import to_imagefolder
@@ -29,6 +30,7 @@ __all__ = [
     "card",
     "color_recognition",
     "contact_sheet",
+    "from_config",
     "from_hf",
     "from_lmms_eval",
     "from_mc2",

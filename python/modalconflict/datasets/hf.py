@@ -33,7 +33,9 @@ def from_hf(
     ----------
     dataset : datasets.Dataset or datasets.IterableDataset
         One split. Pictures are taken as the bytes that were stored, not decoded and encoded again.
-    columns, out, images, name, command, link, skip_bad_rows, progress
+    images : path, optional
+        Needed where the split holds paths instead of bytes: a folder that all of them lie in.
+    columns, out, name, command, link, skip_bad_rows, progress
         As in :func:`modalconflict.datasets.from_table`.
 
     Returns
@@ -70,9 +72,14 @@ def from_hf(
     table = Table("the Hugging Face dataset", None, tuple(features), None)
     mapping = resolve_columns(table, columns)
 
+    root = None if images is None else Path(images).resolve()
+
     def rows() -> Iterator[tuple[int, dict[str, Any]]]:
         for row, values in enumerate(dataset):
-            yield row, {field: at(values, column) for field, column in mapping.items()}
+            fields = {field: at(values, column) for field, column in mapping.items()}
+            if root is not None:
+                fields["image"] = _below(root, fields["image"])
+            yield row, fields
 
     options = ImportOptions(out, images, link, skip_bad_rows, command, progress)
     identity = {"format": "hf", "columns": mapping, "fingerprint": getattr(dataset, "_fingerprint", None)}
@@ -111,6 +118,15 @@ def to_hf(dataset: Dataset) -> Any:
     # the metadata are the manifest's; datasets would take its own from there
     table = table.set_column(table.schema.get_field_index("image"), "image", image).replace_schema_metadata(None)
     return hf.Dataset(table).cast_column("image", hf.Image())
+
+
+def _below(root: Path, image: Any) -> Any:
+    """Hugging Face writes whole paths: those below the image folder become relative to it, as everywhere else."""
+    if isinstance(image, Mapping) and image.get("bytes") is None and isinstance(image.get("path"), str):
+        path = Path(image["path"])
+        if path.is_absolute() and path.is_relative_to(root):
+            return str(path.relative_to(root))
+    return image
 
 
 def _hf() -> Any:

@@ -56,7 +56,8 @@ def evaluate(
             segments = [
                 [
                     packer.segment(
-                        f"{_dataset.color_text(options, g, d_t)[0]} {_dataset.color_question(options, g)}", g.answer_text
+                        f"{_dataset.color_text(options, g, d_t)[0]} {_dataset.color_question(options, g)}",
+                        g.answer_text,
                     )
                 ]
                 for g in some

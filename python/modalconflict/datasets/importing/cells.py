@@ -34,14 +34,19 @@ class Place:
 
     def error(self, why: str) -> InvalidArgument:
         """The error that names this place."""
-        return InvalidArgument(f"'{self.source}', column '{self.column}', row {self.row}: {why}")
+        return InvalidArgument(printable(f"'{self.source}', column '{self.column}', row {self.row}: {why}"))
+
+
+def printable(message: str) -> str:
+    """A message in one line that any terminal can show, whatever the data put into it."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in message)
 
 
 def is_missing(value: Any) -> bool:
     """Whether the value is None, NaN, or pandas' NA or NaT."""
     return (
         value is None
-        or (isinstance(value, numbers.Real) and math.isnan(value))
+        or (_is_number(value) and value != value)  # NaN; math.isnan overflows on long integers
         or type(value).__name__ in ("NAType", "NaTType")
     )
 
@@ -96,7 +101,7 @@ def tier_of(value: Any, place: Place) -> int:
         written = value.strip()
         if len(written) <= 10 and written.isascii() and written.isdigit():
             whole = int(written)
-    elif _is_number(value) and math.isfinite(value) and value == int(value):
+    elif _is_number(value) and _is_finite(value) and value == int(value):
         whole = int(value)
     if whole is None or not 0 <= whole <= _MAX_TIER:
         raise place.error(f"{_shown(value)} is no tier; give a whole number from 0 to {_MAX_TIER}")
@@ -107,8 +112,12 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, numbers.Integral) or math.isfinite(value)  # which overflows on long integers
+
+
 def _number_text(value: Any, place: Place) -> str:
-    if not math.isfinite(value) or abs(value) >= _MAX_NUMBER:
+    if not _is_finite(value) or abs(value) >= _MAX_NUMBER:
         raise place.error(f"{_shown(value)} is no usable number; write it as text")
     return str(int(value)) if value == int(value) else repr(float(value))
 

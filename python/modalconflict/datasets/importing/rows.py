@@ -13,6 +13,7 @@ import ijson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from modalconflict.datasets.importing.cells import printable
 from modalconflict.datasets.importing.images import MAX_BYTES
 from modalconflict.errors import InvalidArgument, IoError
 from modalconflict.pixels import first_line
@@ -108,7 +109,7 @@ def _once(columns: Sequence[str] | None, label: str) -> tuple[str, ...] | None:
         return None
     twice = next((name for name in columns if list(columns).count(name) > 1), None)
     if twice is not None:
-        raise InvalidArgument(f"'{label}' has the column '{twice[:100]}' twice; rename one")
+        raise InvalidArgument(printable(f"'{label}' has the column '{twice[:100]}' twice; rename one"))
     return tuple(columns)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from modalconflict.datasets.dataset import Dataset
 from modalconflict.datasets.importing.build import OPTIONAL, REQUIRED, ImportOptions, Progress, build_dataset
+from modalconflict.datasets.importing.cells import printable
 from modalconflict.datasets.importing.rows import Row, Table, open_table
 from modalconflict.errors import InvalidArgument
 from modalconflict.records.files import file_sha256
@@ -118,7 +119,7 @@ def resolve_columns(table: Table, columns: Mapping[str, str] | None) -> dict[str
         elif wanted in columns or wanted in REQUIRED:
             near = difflib.get_close_matches(column, table.columns, 1)
             hint = f"did you mean '{near[0]}'?" if near else f"it has {', '.join(table.columns)[:200]}"
-            raise InvalidArgument(f"'{table.label}' has no column '{column}' for {wanted}; {hint}")
+            raise InvalidArgument(printable(f"'{table.label}' has no column '{column}' for {wanted}; {hint}"))
     return mapping
 
 
