@@ -21,7 +21,7 @@ MANIFEST = "bundle.json"
 _REQUIRED = {
     "family": str, "source": str, "dtype": str, "runtime": str, "versions": dict, "sizes": dict, "image_token_id": int,
     "stop_token_ids": list, "prompt": dict, "weights": list, "programs": dict, "embed": dict, "ropes": dict,
-    "layers": list, "inject": list, "vision": dict, "projector": dict, "unembed": dict, "files": dict,
+    "layers": list, "inject": list, "vision": dict, "unembed": dict, "files": dict,
 }  # fmt: skip
 
 

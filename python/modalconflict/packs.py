@@ -99,7 +99,8 @@ class Pack:
     ----------
     arrays
         The pack format's arrays by name: ``ids`` (total,), ``offsets`` (n + 1,), ``positions`` (dims, total),
-        ``image_index`` (n,), ``pixel_values.<i>`` (T, 3, H, W), ``candidates`` and ``candidate_offsets`` (2n + 1,).
+        ``image_index`` (n,), image i's inputs of the vision program (``pixel_values.<i>`` (T, 3, H, W) and, for some
+        families, more), ``candidates`` and ``candidate_offsets`` (2n + 1,).
     case_ids
         One a run.
     bundle_sha256
@@ -125,6 +126,20 @@ class Pack:
         """Return the token ids of a run, image placeholders included."""
         begin, end = self.arrays["offsets"][run : run + 2]
         return self.arrays["ids"][begin:end]
+
+    def image_inputs(self, run: int) -> dict[str, Any] | None:
+        """Return the vision program's inputs of a run's image as torch tensors by name, None for a run without an image."""
+        import torch
+
+        image = int(self.arrays["image_index"][run])
+        if image < 0:
+            return None
+        suffix = f".{image}"
+        return {
+            name.removesuffix(suffix): torch.from_numpy(array)
+            for name, array in self.arrays.items()
+            if name.endswith(suffix)
+        }
 
     def candidates(self, run: int, side: Literal["text", "vision"]) -> npt.NDArray[np.int64]:
         """Return the first-token ids that count as the answer by text or by vision."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from PIL import Image
 
 from modalconflict.bundle import Bundle, load_bundle
 from modalconflict.errors import InvalidArgument, IoError, ModelError
+from modalconflict.image_inputs import ImageInputs, make_image_inputs
 from modalconflict.packs import Condition, Order, Pack, RunSpec
 from modalconflict.pixels import ImageLike, first_line, pixels_by_spec, read_image
 
@@ -48,7 +50,6 @@ class Preparer:
         self._prompt: dict[str, Any] = bundle.manifest["prompt"]
         self._image_token: str = self._prompt["image_token"]
         self._image_token_id: int = bundle.manifest["image_token_id"]
-        self._tokens_expected: int | None = bundle.manifest["vision"].get("tokens")
         folder = bundle.path / "processor"
         self._processor: Any = None
         try:
@@ -66,6 +67,11 @@ class Preparer:
             ) from error
         self._special_tokens = sorted({*self.tokenizer.all_special_tokens, self._image_token})
         self._variants: dict[str, tuple[int, ...]] = {}
+
+    @property
+    def add_special_tokens(self) -> bool:
+        """Whether the tokenizer adds its own marks around a prompt that does not begin with them."""
+        return bool(self._prompt.get("add_special_tokens", True))
 
     def prompt(self, spec: RunSpec) -> str:
         """Return a run's prompt with one image token standing for the whole image.
@@ -169,7 +175,7 @@ class Preparer:
             raise InvalidArgument("There is no run to prepare; give at least one RunSpec.")
         images = _ImageTable(self)
         image_index = [-1 if spec.image is None else images.add(spec.case_id, spec.image) for spec in specs]
-        rows = self._tokenize(specs, [0 if i < 0 else images.tokens[i] for i in image_index])
+        rows = self._tokenize(specs, [None if i < 0 else images.prepared[i] for i in image_index])
         candidates: list[int] = []
         candidate_offsets = [0]
         notes: list[str] = []
@@ -186,11 +192,11 @@ class Preparer:
             "candidates": np.asarray(candidates, np.int64),
             "candidate_offsets": np.asarray(candidate_offsets, np.int64),
         }
-        for index, pixels in enumerate(images.pixels):
-            arrays[f"pixel_values.{index}"] = pixels
+        for index, image in enumerate(images.prepared):
+            arrays |= {f"{name}.{index}": tensor for name, tensor in image.inputs.tensors.items()}
         return Pack(arrays, [spec.case_id for spec in specs], self.bundle.sha256, notes)
 
-    def _tokenize(self, specs: Sequence[RunSpec], image_tokens: Sequence[int]) -> list[list[int]]:
+    def _tokenize(self, specs: Sequence[RunSpec], images: Sequence[_PreparedImage | None]) -> list[list[int]]:
         for spec in specs:
             words = f"{spec.text or ''} {spec.question}"
             special_token = next((token for token in self._special_tokens if token in words), None)
@@ -201,14 +207,15 @@ class Preparer:
                 )
         prompts = [self.prompt(spec) for spec in specs]
         full = [
-            prompt.replace(self._image_token, self._image_token * count)
-            for prompt, count in zip(prompts, image_tokens, strict=True)
+            prompt if image is None else prompt.replace(self._image_token, image.replacement)
+            for prompt, image in zip(prompts, images, strict=True)
         ]
         bos = self.tokenizer.bos_token
-        special = self._prompt.get("add_special_tokens", True) and not (bos and full[0].startswith(bos))
+        special = self.add_special_tokens and not (bos and full[0].startswith(bos))
         rows: list[list[int]] = self.tokenizer(full, add_special_tokens=special)["input_ids"]
         limit = self.bundle.sizes["max_positions"]
-        for spec, row, count in zip(specs, rows, image_tokens, strict=True):
+        for spec, row, image in zip(specs, rows, images, strict=True):
+            count = 0 if image is None else image.inputs.rows
             if row.count(self._image_token_id) != count:
                 raise ModelError(
                     f"The prompt of case '{spec.case_id}' holds {row.count(self._image_token_id)} image tokens after "
@@ -233,25 +240,37 @@ class Preparer:
             )
         return [t for t in text if t not in shared], [t for t in vision if t not in shared]
 
-    def _pixels(self, case_id: str, image: Image.Image) -> tuple[npt.NDArray[np.float32], int]:
-        """Return one image's tensor (T, 3, H, W) and its number of image tokens."""
+    def _prepare_image(self, case_id: str, image: Image.Image) -> _PreparedImage:
+        """Return one image's tensors, and what stands for it in a prompt."""
+        settings = self._prompt["image_inputs"]
+        size = (image.height, image.width)
         if self._processor is None:
-            pixels, tokens = pixels_by_spec(image, self._prompt["pixels"])[None], int(self._prompt["image_tokens"])
-        else:
-            out = self._processor(images=[image], text=[self._image_token], return_tensors="np")
-            pixels = np.ascontiguousarray(out["pixel_values"], dtype=np.float32)
-            tokens = int((np.asarray(out["input_ids"][0]) == self._image_token_id).sum())
+            processed = {"pixel_values": pixels_by_spec(image, self._prompt["pixels"])[None]}
+            inputs = make_image_inputs(processed, size, settings)
+            return _PreparedImage(inputs, self._image_token * inputs.rows)
+        out = self._processor(
+            images=[image], text=[self._image_token], return_tensors="np", return_text_replacement_offsets=True
+        )
+        tokens = int((np.asarray(out["input_ids"][0]) == self._image_token_id).sum())
         if tokens == 0:
             raise ModelError(
                 f"For the image of case '{case_id}' the processor puts no image token {self._image_token_id}; use the "
                 "processor that belongs to the model."
             )
-        if self._tokens_expected is not None and tokens != self._tokens_expected * len(pixels):
+        inputs = make_image_inputs(out, size, settings)
+        if tokens != inputs.rows:
             raise ModelError(
                 f"For the image of case '{case_id}' the processor puts {tokens} image tokens and the model makes "
-                f"{self._tokens_expected * len(pixels)}; use the processor that belongs to the model."
+                f"{inputs.rows}; use the processor that belongs to the model."
             )
-        return pixels, tokens
+        return _PreparedImage(inputs, str(out["text_replacement_offsets"][0][0]["replacement"]))
+
+
+@dataclass(frozen=True)
+class _PreparedImage:
+    inputs: ImageInputs
+    replacement: str
+    """What stands in a prompt in the place of the image token: image tokens and the marks around them."""
 
 
 class _ImageTable:
@@ -261,8 +280,7 @@ class _ImageTable:
         self._preparer = preparer
         self._by_path: dict[str, int] = {}
         self._by_content: dict[str, int] = {}
-        self.pixels: list[npt.NDArray[np.float32]] = []
-        self.tokens: list[int] = []
+        self.prepared: list[_PreparedImage] = []
 
     def add(self, case_id: str, image: ImageLike) -> int:
         """Return the image's index, after reading and processing it if it is new."""
@@ -272,10 +290,9 @@ class _ImageTable:
         picture = read_image(image, case_id)
         key = hashlib.sha256(f"{picture.size}".encode() + picture.tobytes()).hexdigest()
         if key not in self._by_content:
-            pixels, tokens = self._preparer._pixels(case_id, picture)
-            self._by_content[key] = len(self.pixels)
-            self.pixels.append(pixels)
-            self.tokens.append(tokens)
+            prepared = self._preparer._prepare_image(case_id, picture)
+            self._by_content[key] = len(self.prepared)
+            self.prepared.append(prepared)
         if path is not None:
             self._by_path[path] = self._by_content[key]
         return self._by_content[key]

@@ -16,7 +16,7 @@ AttentionLayout AttentionLayout::contiguous(std::int64_t past, std::int64_t quer
 std::vector<float> attention_mask(const AttentionLayout& layout, MaskKind kind, std::int64_t window, float hidden) {
     const auto queries = static_cast<std::size_t>(layout.queries);
     const auto keys = static_cast<std::size_t>(layout.keys);
-    const bool blocks = kind == MaskKind::causal_bidirectional_image && !layout.query_block.empty();
+    const bool blocks = sees_image_blocks(kind) && !layout.query_block.empty();
     std::vector<float> mask(static_cast<std::size_t>(layout.rows) * queries * keys, hidden);
     for (std::size_t row = 0; row < static_cast<std::size_t>(layout.rows); ++row) {
         for (std::size_t q = 0; q < queries; ++q) {
@@ -24,10 +24,12 @@ std::vector<float> attention_mask(const AttentionLayout& layout, MaskKind kind, 
             float* out = mask.data() + (row * queries + q) * keys;
             for (std::size_t k = 0; k < keys; ++k) {
                 const auto key = layout.key_place[row * keys + k];
-                bool seen = key >= 0 && key <= query && (kind != MaskKind::sliding || query - key < window);
+                bool seen = key >= 0 && key <= query;
                 if (blocks && layout.query_block[row * queries + q] >= 0) {
                     seen = seen || layout.query_block[row * queries + q] == layout.key_block[row * keys + k];
                 }
+                // The window bounds how far back a query sees, its own image included; never how far ahead.
+                if (slides(kind)) seen = seen && query - key < window;
                 if (seen) out[k] = 0.0F;
             }
         }

@@ -77,12 +77,14 @@ BundleLayer read_layer(const JsonField& field, const Bundle& bundle) {
         layer.mask = MaskKind::causal;
     } else if (mask == "sliding") {
         layer.mask = MaskKind::sliding;
-        layer.window = field.at("window").integer(1, std::int64_t{1} << 40);
     } else if (mask == "causal_bidirectional_image") {
         layer.mask = MaskKind::causal_bidirectional_image;
+    } else if (mask == "sliding_bidirectional_image") {
+        layer.mask = MaskKind::sliding_bidirectional_image;
     } else {
-        field.at("mask").fail("'causal', 'sliding' or 'causal_bidirectional_image'");
+        field.at("mask").fail("'causal', 'sliding', 'causal_bidirectional_image' or 'sliding_bidirectional_image'");
     }
+    if (slides(layer.mask)) layer.window = field.at("window").integer(1, std::int64_t{1} << 40);
     return layer;
 }
 

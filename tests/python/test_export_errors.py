@@ -146,7 +146,7 @@ def test_processor_without_patch_size_and_model_elsewhere(tmp_path: Path) -> Non
 def test_vision_tower_of_another_kind(tmp_path: Path) -> None:
     model, processor = tiny_llava(layers=1)
     model.config.vision_config.model_type = "pixtral"
-    with pytest.raises(ModelError, match=r"'pixtral' is not known to the llava recipe \(clip_vision_model, siglip"):
+    with pytest.raises(ModelError, match=r"'pixtral' is not known to this family.s recipe \(clip_vision_model, siglip"):
         export_model(model, processor, tmp_path / "b")
 
 

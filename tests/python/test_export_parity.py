@@ -20,18 +20,19 @@ from tiny_models import tiny_image, tiny_llava, widen_
 QUESTION = "What color is the circle? Answer in one word."
 
 
-def prompt(kind: str, condition: str) -> tuple[torch.Tensor, torch.Tensor | None]:
+def prompt(kind: str, condition: str) -> tuple[torch.Tensor, dict[str, torch.Tensor] | None]:
     image = None if condition == "text_only" else tiny_image(4)
     text = None if condition == "vision_only" else "The circle is green."
     pack = load_preparer(tiny_bundle(kind)[2]).prepare([RunSpec("c", condition, image, text, QUESTION)])
-    pixels = None if image is None else torch.from_numpy(pack.arrays["pixel_values.0"])
-    return torch.tensor(pack.ids(0)), pixels
+    return torch.tensor(pack.ids(0)), pack.image_inputs(0)
 
 
-def reference(model: Any, ids: torch.Tensor, pixels: torch.Tensor | None) -> tuple[list[torch.Tensor], torch.Tensor]:
+def reference(
+    model: Any, ids: torch.Tensor, image: dict[str, torch.Tensor] | None
+) -> tuple[list[torch.Tensor], torch.Tensor]:
     """Transformers' hidden states (the last one normed, as transformers returns it) and logits."""
     with programs.eager_attention(model), torch.no_grad():
-        out = model(input_ids=ids[None], pixel_values=pixels, output_hidden_states=True)
+        out = model(input_ids=ids[None], output_hidden_states=True, **(image or {}))
     return [state[0] for state in out.hidden_states], out.logits[0]
 
 
@@ -39,11 +40,11 @@ def reference(model: Any, ids: torch.Tensor, pixels: torch.Tensor | None) -> tup
 @pytest.mark.parametrize("kind", ["llava", "tied", "pocket"])
 def test_every_layer_and_the_logits_agree_wherever_the_prefix_ends(kind: str, condition: str) -> None:
     model, _, path = tiny_bundle(kind)
-    ids, pixels = prompt(kind, condition)
-    states, logits = reference(model, ids, pixels)
+    ids, image = prompt(kind, condition)
+    states, logits = reference(model, ids, image)
     runner = BundleRunner(load_bundle(path))
     for cut in (0, 1, len(ids) // 2, len(ids) - 1):
-        walk = runner.run(ids, pixels, cut)
+        walk = runner.run(ids, image, cut)
         assert walk.hidden.shape[0] == len(states)
         for ours, theirs in zip(walk.hidden[:-1], states[:-1], strict=True):
             torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
@@ -52,9 +53,9 @@ def test_every_layer_and_the_logits_agree_wherever_the_prefix_ends(kind: str, co
 
 def test_the_last_state_is_not_normed_yet() -> None:
     model, _, path = tiny_bundle("llava")
-    ids, pixels = prompt("llava", "multimodal")
-    states, _ = reference(model, ids, pixels)
-    last = BundleRunner(load_bundle(path)).run(ids, pixels).hidden[-1]
+    ids, image = prompt("llava", "multimodal")
+    states, _ = reference(model, ids, image)
+    last = BundleRunner(load_bundle(path)).run(ids, image).hidden[-1]
     torch.testing.assert_close(model.model.language_model.norm(last), states[-1], atol=1e-4, rtol=0)
     assert (last - states[-1]).abs().max() > 0.1
 
@@ -67,12 +68,12 @@ def test_vision_programs_take_any_number_of_images(kind: str, images: int) -> No
     side = 56 if kind == "llava" else 32
     pixels = torch.randn(images, 3, side, side, generator=torch.Generator().manual_seed(images))
     with torch.no_grad():
-        ours = runner._projector(runner._vision(pixels))
+        ours = runner.image_rows({"pixel_values": pixels})
         if kind == "llava":
             theirs = torch.stack(list(model.get_image_features(pixels).pooler_output))
         else:
             theirs = model.projector(model.vision_tower(pixels))
-    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
+    torch.testing.assert_close(ours, theirs.flatten(0, 1), atol=1e-5, rtol=0)
 
 
 def test_report_in_the_manifest_is_what_was_measured() -> None:
@@ -96,9 +97,9 @@ def test_half_precision_bundle_stores_half_the_bytes_and_runs(dtype: str) -> Non
     assert kinds["layers.0.block.self_attn.q_proj.weight"] == getattr(torch, dtype)
     assert kinds["rotary.rotary.inv_freq"] == torch.float32
     assert bundle.manifest["programs"]["layer"]["file"] == f"programs/layer.{dtype}.pt"
-    ids, pixels = prompt("llava", "multimodal")
-    _, logits = reference(model, ids, pixels)
-    difference = (runner.run(ids, pixels).logits - logits).abs().max()
+    ids, image = prompt("llava", "multimodal")
+    _, logits = reference(model, ids, image)
+    difference = (runner.run(ids, image).logits - logits).abs().max()
     assert 1e-4 < difference < 0.3, "rounded to the half type, and no more than that"
 
 
@@ -171,7 +172,7 @@ def test_siglip_tower_read_at_one_layer_or_several(layers: int | list[int], tmp_
     pixels = torch.randn(2, 3, 56, 56, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         theirs = torch.stack(list(model.get_image_features(pixels).pooler_output))
-        torch.testing.assert_close(runner._projector(runner._vision(pixels)), theirs, atol=1e-5, rtol=0)
+        torch.testing.assert_close(runner.image_rows({"pixel_values": pixels}), theirs.flatten(0, 1), atol=1e-5, rtol=0)
     blocks = {name.split(".")[2] for name in runner.tensors if name.startswith("vision.blocks.")}
     assert len(blocks) == (2 if layers == -2 else 3)
 

@@ -86,11 +86,11 @@ def test_control_token_in_a_question(preparer: Preparer) -> None:
 
 def test_processor_and_model_that_disagree() -> None:
     bundle = load_bundle(tiny_bundle("llava")[2])
-    vision = bundle.manifest["vision"] | {"tokens": 15}
-    other = Preparer(dataclasses.replace(bundle, manifest=bundle.manifest | {"vision": vision}))
+    prompt = bundle.manifest["prompt"] | {"image_inputs": {"kind": "tiles", "tokens": 15}}
+    other = Preparer(dataclasses.replace(bundle, manifest=bundle.manifest | {"prompt": prompt}))
     with pytest.raises(ModelError, match=r"'case 7' the processor puts 16 image tokens and the model makes 15"):
         other.prepare([run()])
-    other = Preparer(dataclasses.replace(bundle, manifest=bundle.manifest | {"image_token_id": 3, "vision": {}}))
+    other = Preparer(dataclasses.replace(bundle, manifest=bundle.manifest | {"image_token_id": 3}))
     with pytest.raises(ModelError, match="puts no image token 3"):
         other.prepare([run()])
 

@@ -38,13 +38,22 @@ struct BundleRope {
 };
 
 /// Which earlier tokens a layer's attention sees.
-enum class MaskKind { causal, sliding, causal_bidirectional_image };
+enum class MaskKind { causal, sliding, causal_bidirectional_image, sliding_bidirectional_image };
+
+[[nodiscard]] constexpr bool slides(MaskKind kind) {
+    return kind == MaskKind::sliding || kind == MaskKind::sliding_bidirectional_image;
+}
+
+/// Whether tokens of one unbroken image block see each other, the later ones too.
+[[nodiscard]] constexpr bool sees_image_blocks(MaskKind kind) {
+    return kind == MaskKind::causal_bidirectional_image || kind == MaskKind::sliding_bidirectional_image;
+}
 
 struct BundleLayer {
     BundlePart part;
     std::string rope;
     MaskKind mask = MaskKind::causal;
-    std::int64_t window = 0;  ///< sliding only: a query sees itself and window - 1 tokens before it
+    std::int64_t window = 0;  ///< sliding kinds only: a query sees no further back than window - 1 tokens before itself
 };
 
 /// The vision tower; each input is the pack's tensor of that name and the image's number ("pixel_values.3").

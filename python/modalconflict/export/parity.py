@@ -6,7 +6,7 @@ programs with the past cut after the image, and compared with the original's eag
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -60,8 +60,8 @@ def check(model: Any, parts: ModelParts, bundle: Bundle) -> dict[str, Any]:
     }
     with eager_attention(model), torch.no_grad(), _few_threads(model):
         for index, spec in enumerate(specs):
-            _check_preparation(parts, preparer, pack, index, spec)
-            report["prompts"].append(_compare(parts, runner, pack, index, spec, tolerance))
+            given = _original_inputs(parts, preparer, pack, index, spec)
+            report["prompts"].append(_compare(parts, runner, pack, index, spec, given, tolerance))
         report["other_shapes"] = _check_shapes(parts.decoder, runner, tolerance)
     return report
 
@@ -79,54 +79,70 @@ def _few_threads(model: Any) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _specs() -> list[RunSpec]:
-    picture = Image.new("RGB", (200, 160), "white")
+def _picture(width: int, height: int) -> Image.Image:
+    picture = Image.new("RGB", (width, height), "white")
     draw = ImageDraw.Draw(picture)
-    draw.ellipse([20, 30, 110, 120], fill=(220, 30, 30))
-    draw.rectangle([120, 60, 180, 150], fill=(40, 70, 220))
+    x, y = width / 20, height / 20
+    draw.ellipse([2 * x, 4 * y, 11 * x, 15 * y], fill=(220, 30, 30))
+    draw.rectangle([12 * x, 7 * y, 18 * x, 19 * y], fill=(40, 70, 220))
+    return picture
+
+
+def _specs() -> list[RunSpec]:
+    # two sizes and two ratios: what depends on them must not be frozen in a program
+    wide, tall = _picture(200, 160), _picture(150, 410)
     text, question = "The circle is green.", "What color is the circle? Answer in one word."
     return [
         RunSpec("parity/text", "text_only", None, text, question, "green", None),
-        RunSpec("parity/image", "vision_only", picture, None, question, None, "red"),
-        RunSpec("parity/both", "multimodal", picture, text, question, "green", "red"),
+        RunSpec("parity/image", "vision_only", wide, None, question, None, "red"),
+        RunSpec("parity/both", "multimodal", tall, text, question, "green", "red"),
     ]
 
 
-def _inputs(pack: Pack, index: int) -> tuple[torch.Tensor, torch.Tensor | None]:
-    image = int(pack.arrays["image_index"][index])
-    pixels = None if image < 0 else torch.from_numpy(pack.arrays[f"pixel_values.{image}"])
-    return torch.from_numpy(np.array(pack.ids(index))), pixels
+def prepared(pack: Pack, index: int) -> tuple[torch.Tensor, dict[str, torch.Tensor] | None]:
+    """Return a run's ids (S,) and its image's inputs of the vision program by name, None without an image."""
+    return torch.from_numpy(np.array(pack.ids(index))), pack.image_inputs(index)
 
 
-def _check_preparation(parts: ModelParts, preparer: Preparer, pack: Pack, index: int, spec: RunSpec) -> None:
-    """Compare prepared tokens and pixels with those of the original processor, where there is one to ask."""
+def _original_inputs(
+    parts: ModelParts, preparer: Preparer, pack: Pack, index: int, spec: RunSpec
+) -> Mapping[str, torch.Tensor]:
+    """Return what the original model takes besides tokens, and hold prepared tokens and pixels against its processor's."""
+    ids, image = prepared(pack, index)
     if parts.original_processor is None:
-        return
-    ids, pixels = _inputs(pack, index)
+        return image or {}
     prompt = preparer.prompt(spec)
     images = {} if spec.image is None else {"images": [spec.image]}
     bos = preparer.tokenizer.bos_token
-    special = not (bos and prompt.startswith(bos))
+    special = preparer.add_special_tokens and not (bos and prompt.startswith(bos))
     out = parts.original_processor(text=[prompt], return_tensors="pt", add_special_tokens=special, **images)
     if not torch.equal(out["input_ids"][0], ids):
         raise ModelError(f"Preparation gives other tokens than the model's processor for the prompt '{spec.case_id}'.")
-    if pixels is not None:
-        difference = float((out["pixel_values"] - pixels).abs().max())
+    if image is not None:
+        pixels = image["pixel_values"]
+        difference = float((out["pixel_values"].reshape(pixels.shape) - pixels).abs().max())
         if difference > 1e-5:
             raise ModelError(
                 f"Preparation gives pixels that differ by {difference:.2g} from those of the model's processor; "
                 "use its Pillow backend (backend='pil')."
             )
+    return {name: tensor for name, tensor in out.items() if name not in ("input_ids", "attention_mask")}
 
 
 def _compare(
-    parts: ModelParts, runner: BundleRunner, pack: Pack, index: int, spec: RunSpec, tolerance: float
+    parts: ModelParts,
+    runner: BundleRunner,
+    pack: Pack,
+    index: int,
+    spec: RunSpec,
+    given: Mapping[str, torch.Tensor],
+    tolerance: float,
 ) -> dict[str, Any]:
-    ids, pixels = _inputs(pack, index)
+    ids, image = prepared(pack, index)
     places = (ids == parts.image_token_id).nonzero()
     cut = int(places[-1]) + 1 if len(places) else len(ids) // 2
-    expected, logits = original_run(parts, ids, pixels)
-    walk = runner.run(ids, pixels, cut)
+    expected, logits = original_run(parts, ids, given)
+    walk = runner.run(ids, image, cut)
     layers = [_difference(a, b) for a, b in zip(walk.hidden, expected, strict=True)]
     head = _difference(walk.logits, logits)
     for depth, (_, scaled) in enumerate((*layers, head)):
@@ -150,7 +166,7 @@ def _compare(
 
 
 def original_run(
-    parts: ModelParts, ids: torch.Tensor, pixels: torch.Tensor | None
+    parts: ModelParts, ids: torch.Tensor, given: Mapping[str, torch.Tensor]
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Run the original once, its layers' inputs and outputs caught by hooks.
 
@@ -174,7 +190,7 @@ def original_run(
     handles += [layer.register_forward_hook(catch_output) for layer in layers]
     try:
         with torch.no_grad():
-            logits = parts.reference(ids[None], pixels)[0].float()
+            logits = parts.reference(ids[None], given)[0].float()
     finally:
         for handle in handles:
             handle.remove()
@@ -192,7 +208,7 @@ def _check_shapes(decoder: Decoder, runner: BundleRunner, tolerance: float) -> l
         h = torch.randn(batch, length, sizes["hidden"], generator=generator)
         shape = (batch, sizes["kv_heads"], past, sizes["head_dim"])
         key, value = (torch.randn(shape, generator=generator) for _ in range(2))
-        cos, sin = runner._rotary(torch.arange(past, past + length).expand(batch, length))
+        cos, sin = runner._ropes[decoder.rope(0)](torch.arange(past, past + length).expand(batch, length))
         mask = runner.mask({"mask": "causal"}, past, past + length).expand(batch, 1, length, past + length)
         ours = runner._layers[0](h.to(runner.dtype), cos, sin, mask, key.to(runner.dtype), value.to(runner.dtype))
         theirs = layer(h.to(own), cos.to(own), sin.to(own), mask.to(own), key.to(own), value.to(own))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,16 +27,30 @@ class Decoder:
     ----------
     config
         The language model's configuration.
-    embed, layers, norm, rotary, head
-        Token embedding, decoder layers, final norm, rotary table and unembedding.
+    embed, layers, norm, head
+        Token embedding, decoder layers, final norm and unembedding.
+    ropes
+        Rotary tables by name, each called as ``table(x, position_ids) -> (cos, sin)``.
+    layer_ropes
+        The table each layer uses; None: all layers use the only one.
+    embed_scale
+        What embedding rows are multiplied by before the first layer; the image's rows are not.
+    norm_offset
+        Added to the final norm's weight.
+    image_blocks
+        Whether the tokens of one image see each other, the later ones too.
     """
 
     config: Any
     embed: nn.Embedding
     layers: nn.ModuleList
     norm: nn.Module
-    rotary: nn.Module
     head: nn.Linear
+    ropes: dict[str, nn.Module]
+    layer_ropes: list[str] | None = None
+    embed_scale: float = 1.0
+    norm_offset: float = 0.0
+    image_blocks: bool = False
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -53,8 +67,18 @@ class Decoder:
             "max_positions": int(self.config.max_position_embeddings),
         }
 
+    def rope(self, index: int) -> str:
+        """Return the name of the rotary table of layer `index`."""
+        return next(iter(self.ropes)) if self.layer_ropes is None else self.layer_ropes[index]
+
     def mask(self, index: int) -> dict[str, Any]:
-        """Return the mask entry of layer `index`: causal, or sliding with its window in tokens."""
+        """Return the mask entry of layer `index`: causal or sliding with its window in tokens, and whether images see ahead."""
+        entry = self._text_mask(index)
+        if self.image_blocks:
+            entry["mask"] += "_bidirectional_image"
+        return entry
+
+    def _text_mask(self, index: int) -> dict[str, Any]:
         kinds = getattr(self.config, "layer_types", None)
         window = getattr(self.config, "sliding_window", None)
         if kinds is not None:
@@ -79,7 +103,13 @@ class Decoder:
             raise ModelError(f"The final norm is a {type(self.norm).__name__}; a bundle knows RMSNorm and LayerNorm.")
         if not eps > 0.0:
             raise ModelError(f"The final norm {type(self.norm).__name__} does not say its epsilon.")
-        return {"kind": kind, "weight": "norm.weight", "bias": "norm.bias" if bias else None, "eps": eps, "offset": 0.0}
+        return {
+            "kind": kind,
+            "weight": "norm.weight",
+            "bias": "norm.bias" if bias else None,
+            "eps": eps,
+            "offset": self.norm_offset,
+        }
 
     @property
     def tied(self) -> bool:
@@ -101,11 +131,12 @@ class ModelParts:
     decoder
         The language model's pieces.
     vision
-        ``vision(pixel_values[T, 3, H, W]) -> [T, n, dv]``; parameters and buffers under the names to be stored.
+        ``vision(pixel_values[T, 3, H, W]) -> [T, n, dv]``; parameters and buffers under the names to be stored. It may
+        take more, in the order of `vision_inputs`, and give [rows, d] where there is no projector.
     projector
-        ``projector([T, n, dv]) -> [T, n, d]``.
+        ``projector([T, n, dv]) -> [T, n, d]``, or None where `vision` gives the language model's rows itself.
     pixel_shape
-        ``(3, H, W)`` of one prepared image.
+        ``(3, H, W)`` of one prepared tile.
     image_token_id, stop_token_ids
         Token ids.
     prompt
@@ -113,24 +144,34 @@ class ModelParts:
     save_processor
         Writes tokenizer and processor files into the folder it is given.
     reference
-        ``reference(ids[1, S], pixel_values[T, 3, H, W] | None) -> logits[1, S, V]`` by the original model.
+        ``reference(ids[1, S], inputs) -> logits[1, S, V]`` by the original model. `inputs` is what the original
+        processor gives for the prompt besides its tokens; without such a processor, the pack's tensors of the image.
     original_processor
         A processor that can be asked for ``(text=, images=)`` to check preparation against, or None.
+    vision_inputs
+        Names of the tensors `vision` takes, made for each image at preparation.
+    vision_example
+        Such tensors, in that order, to trace with; by default two tiles of zeros.
+    image_inputs
+        Kind and settings of the maker of these tensors (`modalconflict.image_inputs`); by default tiles, whose number
+        of tokens is measured.
     """
 
     family: str
     source: str
     decoder: Decoder
     vision: nn.Module
-    projector: nn.Module
+    projector: nn.Module | None
     pixel_shape: tuple[int, int, int]
     image_token_id: int
     stop_token_ids: list[int]
     prompt: dict[str, Any]
     save_processor: Callable[[Path], None]
-    reference: Callable[[torch.Tensor, torch.Tensor | None], torch.Tensor]
+    reference: Callable[[torch.Tensor, Mapping[str, torch.Tensor]], torch.Tensor]
     original_processor: Any = None
-    extra: dict[str, Any] = field(default_factory=dict)
+    vision_inputs: Sequence[str] = ("pixel_values",)
+    vision_example: Sequence[torch.Tensor] | None = None
+    image_inputs: dict[str, Any] = field(default_factory=lambda: {"kind": "tiles"})
 
 
 def take_decoder(language_model: nn.Module, head: nn.Module) -> Decoder:
@@ -156,9 +197,12 @@ def take_decoder(language_model: nn.Module, head: nn.Module) -> Decoder:
     for piece in ("embed_tokens", "layers", "norm", "rotary_emb", "config"):
         if not hasattr(language_model, piece):
             raise ModelError(f"The language model {name} has no '{piece}', which this family's recipe needs.")
-    rope = (getattr(language_model.config, "rope_parameters", None) or {}).get("rope_type", "default")
-    if rope in _LENGTH_DEPENDENT_ROPES:
-        raise ModelError(f"The language model {name} uses '{rope}' rope, whose table depends on the length at hand.")
+    settings = getattr(language_model.config, "rope_parameters", None) or {}
+    for one in (settings, *(value for value in settings.values() if isinstance(value, dict))):
+        if (rope := one.get("rope_type", "default")) in _LENGTH_DEPENDENT_ROPES:
+            raise ModelError(
+                f"The language model {name} uses '{rope}' rope, whose table depends on the length at hand."
+            )
     if not isinstance(head, nn.Linear):
         raise ModelError(f"The unembedding of {name} is a {type(head).__name__}, not a linear layer.")
     return Decoder(
@@ -166,8 +210,8 @@ def take_decoder(language_model: nn.Module, head: nn.Module) -> Decoder:
         embed=language_model.embed_tokens,  # type: ignore[arg-type]
         layers=language_model.layers,  # type: ignore[arg-type]
         norm=language_model.norm,  # type: ignore[arg-type]
-        rotary=language_model.rotary_emb,  # type: ignore[arg-type]
         head=head,
+        ropes={"default": language_model.rotary_emb},  # type: ignore[dict-item]
     )
 
 
@@ -188,3 +232,43 @@ def stop_ids(model: Any, tokenizer: Any) -> list[int]:
     if not found:
         raise ModelError("Neither the model nor its tokenizer names an end-of-sequence token; set eos_token_id.")
     return found
+
+
+def check_image_token(processor: Any, expected: int, found: int | None = None) -> None:
+    """Raise `ModelError` unless the processor puts the token that the model replaces by the image.
+
+    Parameters
+    ----------
+    processor
+        With ``image_token`` and ``image_token_id``.
+    expected
+        The model's image token.
+    found
+        The token the processor puts, where that is not its ``image_token_id``.
+    """
+    found = int(processor.image_token_id if found is None else found)
+    if found != int(expected):
+        raise ModelError(
+            f"The processor's image token '{processor.image_token}' has the id {found} and the model expects "
+            f"{int(expected)}; use the processor that belongs to the model."
+        )
+
+
+def prompt_of(processor: Any, *, prefix: str, after_image: str, suffix: str) -> dict[str, Any]:
+    """Return a manifest's prompt entry: the processor's chat template, or these segments where it has none."""
+    prompt = {"pixels": "processor", "image_token": processor.image_token}
+    if getattr(processor, "chat_template", None):
+        return prompt | {"style": "chat_template"}
+    return prompt | {"style": "segments", "prefix": prefix, "after_image": after_image, "suffix": suffix}
+
+
+def original_logits(model: Any) -> Callable[[torch.Tensor, Mapping[str, torch.Tensor]], torch.Tensor]:
+    """Return a reference that runs a transformers model on its own processor's output, without a cache."""
+
+    def reference(ids: torch.Tensor, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        given = {name: t.to(model.dtype) if t.is_floating_point() else t for name, t in inputs.items()}
+        out = model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False, **given)
+        logits: torch.Tensor = out.logits
+        return logits
+
+    return reference

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -42,8 +43,8 @@ def pocket(model: Any, tokenizer: Any) -> ModelParts:
     side = int(getattr(model, "image_size", IMAGE_SIZE))
     language_model = model.language_model
 
-    def reference(ids: torch.Tensor, pixel_values: torch.Tensor | None) -> torch.Tensor:
-        logits: torch.Tensor = model(ids, pixel_values, use_cache=False).logits
+    def reference(ids: torch.Tensor, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        logits: torch.Tensor = model(ids, inputs.get("pixel_values"), use_cache=False).logits
         return logits
 
     return ModelParts(
@@ -59,7 +60,6 @@ def pocket(model: Any, tokenizer: Any) -> ModelParts:
             "style": "segments",
             "prefix": PROMPT_START,
             "image_token": image_token,
-            "image_tokens": int(model.num_image_tokens),
             "after_image": "",
             "suffix": PROMPT_END,
             "add_special_tokens": False,

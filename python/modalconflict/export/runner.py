@@ -6,6 +6,7 @@ C++ engine does, but one prompt at a time and without sharing.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,9 +53,10 @@ class BundleRunner:
             with safe_open(bundle.path / name, framework="pt") as shard:
                 self.tensors.update({key: shard.get_tensor(key) for key in shard.keys()})
         self._files = {name: bundle.path / entry["file"] for name, entry in self.manifest["programs"].items()}
-        self._rotary = self._program(self.manifest["ropes"]["default"])
+        self._ropes = {name: self._program(entry) for name, entry in self.manifest["ropes"].items()}
         self._vision = self._program(self.manifest["vision"])
-        self._projector = self._program(self.manifest["projector"])
+        projector = self.manifest["projector"]
+        self._projector = None if projector is None else self._program(projector)
         self._layers = [self._program(entry) for entry in self.manifest["layers"]]
 
     def _program(self, entry: dict[str, Any]) -> torch.jit.ScriptModule:
@@ -62,13 +64,22 @@ class BundleRunner:
         programs.bind(program, self.tensors, entry["prefix"])
         return program
 
-    def embed(self, ids: torch.Tensor, pixel_values: torch.Tensor | None) -> torch.Tensor:
+    def image_rows(self, image: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Return the rows (n, d) that the language model reads for one image, given the vision program's inputs."""
+        given = [image[name] for name in self.manifest["vision"]["inputs"]]
+        rows: torch.Tensor = self._vision(*(t.to(self.dtype) if t.is_floating_point() else t for t in given))
+        if self._projector is not None:
+            rows = self._projector(rows)
+        return rows.reshape(-1, rows.shape[-1])
+
+    def embed(self, ids: torch.Tensor, image: Mapping[str, torch.Tensor] | None) -> torch.Tensor:
         """Return the first layer's input (1, S, d): token rows, the image's rows in the place of its tokens."""
         entry = self.manifest["embed"]
-        h: torch.Tensor = self.tensors[entry["weight"]][ids] * entry["scale"]
-        if pixel_values is not None:
-            rows = self._projector(self._vision(pixel_values.to(self.dtype)))
-            h[ids == self.manifest["image_token_id"]] = rows.reshape(-1, h.shape[-1])
+        places = ids == self.manifest["image_token_id"]
+        # an image token may stand outside the embedding's rows
+        h: torch.Tensor = self.tensors[entry["weight"]][ids.masked_fill(places, 0)] * entry["scale"]
+        if image is not None:
+            h[places] = self.image_rows(image)
         return h
 
     def unembed(self, h: torch.Tensor) -> torch.Tensor:
@@ -88,26 +99,35 @@ class BundleRunner:
         capped: torch.Tensor = logits if cap is None else torch.tanh(logits / cap) * cap
         return capped
 
-    def mask(self, entry: dict[str, Any], begin: int, end: int) -> torch.Tensor:
-        """Return the additive mask (1, 1, end - begin, end) of the queries begin..end over all keys so far."""
+    def mask(self, entry: dict[str, Any], begin: int, end: int, ids: torch.Tensor | None = None) -> torch.Tensor:
+        """Return the additive mask (1, 1, end - begin, end) of the queries begin..end over all keys so far.
+
+        `ids` (S,) is needed where the tokens of an image see each other.
+        """
         query = torch.arange(begin, end)[:, None]
         key = torch.arange(end)[None, :]
         seen = key <= query
-        if entry["mask"] == "sliding":
+        if entry["mask"].endswith("_bidirectional_image"):
+            assert ids is not None
+            image = ids == self.manifest["image_token_id"]
+            starts = image & ~torch.nn.functional.pad(image, (1, 0))[:-1]
+            block = torch.where(image, starts.cumsum(0), -1)
+            seen |= (block[begin:end, None] == block[None, :end]) & image[begin:end, None]
+        if entry["mask"].startswith("sliding"):
             seen &= key > query - entry["window"]
         mask = torch.zeros(seen.shape, dtype=self.dtype).masked_fill(~seen, torch.finfo(self.dtype).min)
         return mask[None, None]
 
     @torch.no_grad()
-    def run(self, ids: torch.Tensor, pixel_values: torch.Tensor | None = None, cut: int = 0) -> Walk:
+    def run(self, ids: torch.Tensor, image: Mapping[str, torch.Tensor] | None = None, cut: int = 0) -> Walk:
         """Run one prompt, its first `cut` positions as a prefix whose keys and values the rest reads.
 
         Parameters
         ----------
         ids
             Shape (S,), int64, image placeholders included.
-        pixel_values
-            Shape (T, 3, H, W), or None.
+        image
+            The image's inputs of the vision program by name (`modalconflict.image_inputs`), or None.
         cut
             Length of the prefix, within [0, S).
 
@@ -120,20 +140,21 @@ class BundleRunner:
         past: Past = [(empty, empty)] * sizes["layers"]
         # every program runs a few times on other shapes: letting the executor specialise each costs far more
         with optimized_execution(False):
-            hidden = self._walk(self.embed(ids[None], pixel_values), past, cut)
+            hidden = self._walk(self.embed(ids[None], image), ids, past, cut)
         return Walk(hidden, self.unembed(hidden[-1]))
 
-    def _walk(self, x: torch.Tensor, past: Past, cut: int) -> torch.Tensor:
+    def _walk(self, x: torch.Tensor, ids: torch.Tensor, past: Past, cut: int) -> torch.Tensor:
         """Walk prefix and rest; return every layer's states, shape (layers + 1, S, d)."""
         pieces = []
         for begin, end in ((0, cut), (cut, x.shape[1])):
             if begin == end:
                 continue
             h = x[:, begin:end]
-            cos, sin = self._rotary(torch.arange(begin, end)[None])
+            positions = torch.arange(begin, end)[None]
+            angles = {name: rope(positions) for name, rope in self._ropes.items()}
             states, held = [h], []
             for entry, program, (key, value) in zip(self.manifest["layers"], self._layers, past, strict=True):
-                h, key, value = program(h, cos, sin, self.mask(entry, begin, end), key, value)
+                h, key, value = program(h, *angles[entry["rope"]], self.mask(entry, begin, end, ids), key, value)
                 states.append(h)
                 held.append((key, value))
             past = held

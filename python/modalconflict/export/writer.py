@@ -101,7 +101,7 @@ def _write(model: nn.Module, parts: ModelParts, folder: Path, dtype: torch.dtype
     dtype_name = str(dtype).removeprefix("torch.")
     (folder / "programs").mkdir()
     (folder / "processor").mkdir()
-    traced, layer_kinds, image_tokens = _trace_all(parts, dtype, progress)
+    traced, names = _trace_all(parts, dtype, progress)
     entries: dict[str, dict[str, Any]] = {}
     for kind, program in traced.items():
         file = f"programs/{kind}.{dtype_name}.pt"
@@ -112,7 +112,7 @@ def _write(model: nn.Module, parts: ModelParts, folder: Path, dtype: torch.dtype
         entries[kind] = {"file": file, "devices": list(program.devices)}
     shards = _write_weights(parts, folder, dtype, progress)
     parts.save_processor(folder / "processor")
-    manifest = _manifest(parts, dtype_name, entries, layer_kinds, image_tokens)
+    manifest = _manifest(parts, dtype, entries, names)
     manifest["weights"] = [shard.name for shard in shards.written]
     known = {shard.name: {"sha256": shard.sha256, "size": shard.size} for shard in shards.written}
     for path in sorted(folder.rglob("*")):
@@ -127,56 +127,88 @@ def _write(model: nn.Module, parts: ModelParts, folder: Path, dtype: torch.dtype
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+class _Kinds:
+    """Traced programs, one a distinct graph."""
+
+    def __init__(self) -> None:
+        self.programs: dict[str, programs.Traced] = {}
+        self._by_signature: dict[str, str] = {}
+
+    def add(self, kind: str, program: programs.Traced) -> str:
+        """Keep a program unless its like is there; return the name under which it is."""
+        if program.signature not in self._by_signature:
+            same = sum(name.split("_")[0] == kind for name in self.programs)
+            self._by_signature[program.signature] = f"{kind}_{same + 1}" if same else kind
+            self.programs[self._by_signature[program.signature]] = program
+        return self._by_signature[program.signature]
+
+
 def _trace_all(
     parts: ModelParts, dtype: torch.dtype, progress: Progress
-) -> tuple[dict[str, programs.Traced], list[str], int]:
-    """Trace every program; return them by kind, each layer's kind, and the number of image tokens a tile."""
+) -> tuple[dict[str, programs.Traced], dict[str, list[str]]]:
+    """Trace every program; return them by name, and the names of the ropes' and of each layer's in order."""
     sizes = parts.decoder.sizes
     batch, length, past = 2, 5, 3
     h = torch.zeros(batch, length, sizes["hidden"], dtype=dtype)
     positions = torch.arange(past, past + length).expand(batch, length).contiguous()
     mask = torch.zeros(batch, 1, length, past + length, dtype=dtype)
     key = torch.zeros(batch, sizes["kv_heads"], past, sizes["head_dim"], dtype=dtype)
-    rotary = programs.RotaryProgram(programs.weightless(parts.decoder.rotary, dtype), dtype)
-    with torch.no_grad():
-        cos, sin = rotary(positions)
-    traced = {"rotary": programs.trace(rotary, (positions,), "rotary table")}
-    kinds: dict[str, str] = {}
-    layer_kinds = []
+    kinds = _Kinds()
+    names: dict[str, list[str]] = {"ropes": [], "layers": []}
+    angles = {}
+    for name, table in parts.decoder.ropes.items():
+        rotary = programs.RotaryProgram(programs.weightless(table, dtype), dtype)
+        with torch.no_grad():
+            angles[name] = rotary(positions)
+        names["ropes"].append(kinds.add("rotary", programs.trace(rotary, (positions,), "rotary table")))
     for index, layer in enumerate(parts.decoder.layers):
         block = programs.weightless(programs.LayerProgram(layer), dtype)
+        cos, sin = angles[parts.decoder.rope(index)]
         program = programs.trace(block, (h, cos, sin, mask, key, key.clone()), f"layer {index}")
-        if program.signature not in kinds:
-            kinds[program.signature] = "layer" if not kinds else f"layer_{len(kinds) + 1}"
-            traced[kinds[program.signature]] = program
-        layer_kinds.append(kinds[program.signature])
+        names["layers"].append(kinds.add("layer", program))
         progress("tracing layers", index + 1, sizes["layers"])
-    pixels = torch.zeros(2, *parts.pixel_shape, dtype=dtype)
+    _trace_vision(parts, dtype, kinds)
+    return kinds.programs, names
+
+
+def _trace_vision(parts: ModelParts, dtype: torch.dtype, kinds: _Kinds) -> None:
+    """Trace the vision tower and the projector; measure a tile's tokens where the recipe does not say how many rows."""
+    hidden = parts.decoder.sizes["hidden"]
+    given = parts.vision_example or (torch.zeros(2, *parts.pixel_shape),)
+    example = tuple(tensor.to(dtype) if tensor.is_floating_point() else tensor for tensor in given)
     vision = programs.weightless(parts.vision, dtype)
-    projector = programs.weightless(parts.projector, dtype)
     with torch.no_grad():
-        features = vision(pixels)
-        rows = projector(features)
-    if rows.ndim != 3 or rows.shape[0] != 2 or rows.shape[2] != sizes["hidden"]:
+        rows = features = vision(*example)
+    kinds.add("vision", programs.trace(vision, example, "vision tower"))
+    if parts.projector is not None:
+        projector = programs.weightless(parts.projector, dtype)
+        with torch.no_grad():
+            rows = projector(features)
+        kinds.add("projector", programs.trace(projector, (features,), "projector"))
+    tiles = parts.image_inputs["kind"] == "tiles"
+    if rows.shape[-1] != hidden or (tiles and (rows.ndim != 3 or rows.shape[0] != len(example[0]))):
+        wanted = f"({len(example[0])}, n, {hidden})" if tiles else f"(rows, {hidden})"
         raise ModelError(
-            f"The projector gives the shape {tuple(rows.shape)} for two images where (2, n, {sizes['hidden']}) is "
-            "expected; the family's recipe does not fit this model."
+            f"The projector gives the shape {tuple(rows.shape)} where {wanted} is expected; the family's recipe does not "
+            "fit this model."
         )
-    traced["vision"] = programs.trace(vision, (pixels,), "vision tower")
-    traced["projector"] = programs.trace(projector, (features,), "projector")
-    return traced, layer_kinds, int(rows.shape[1])
+    if tiles:
+        parts.image_inputs["tokens"] = int(rows.shape[1])
 
 
 def _write_weights(parts: ModelParts, folder: Path, dtype: torch.dtype, progress: Progress) -> ShardWriter:
     decoder = parts.decoder
     units: list[tuple[str, nn.Module]] = [("embed.", decoder.embed)]
     units += [(f"layers.{i}.", programs.LayerProgram(layer)) for i, layer in enumerate(decoder.layers)]
-    units += [("norm.", decoder.norm), ("rotary.", programs.RotaryProgram(decoder.rotary, dtype))]
+    units += [("norm.", decoder.norm)]
+    units += [(_rope_prefix(name), programs.RotaryProgram(table, dtype)) for name, table in decoder.ropes.items()]
     if not decoder.tied:
         units.append(("lm_head.", decoder.head))
     elif decoder.head.bias is not None:
         units.append(("lm_head.", _BiasOnly(decoder.head.bias)))
-    units += [("vision.", parts.vision), ("projector.", parts.projector)]
+    units.append(("vision.", parts.vision))
+    if parts.projector is not None:
+        units.append(("projector.", parts.projector))
     writer = ShardWriter(folder)
     for done, (prefix, module) in enumerate(units, start=1):
         own = programs.own_dtype(module)
@@ -189,6 +221,10 @@ def _write_weights(parts: ModelParts, folder: Path, dtype: torch.dtype, progress
     return writer
 
 
+def _rope_prefix(name: str) -> str:
+    return "rotary." if name == "default" else f"rotary.{name}."
+
+
 class _BiasOnly(nn.Module):
     """A tied head's bias: its weight is the embedding, stored once."""
 
@@ -198,7 +234,7 @@ class _BiasOnly(nn.Module):
 
 
 def _manifest(
-    parts: ModelParts, dtype: str, entries: dict[str, Any], layer_kinds: list[str], image_tokens: int
+    parts: ModelParts, dtype: torch.dtype, entries: dict[str, Any], names: dict[str, list[str]]
 ) -> dict[str, Any]:
     decoder = parts.decoder
     softcap = getattr(decoder.config, "final_logit_softcapping", None)
@@ -207,23 +243,27 @@ def _manifest(
         "format_version": FORMAT_VERSION,
         "family": parts.family,
         "source": parts.source,
-        "dtype": dtype,
+        "dtype": str(dtype).removeprefix("torch."),
         "runtime": "torchscript",
         "versions": {name: version(name) for name in ("torch", "transformers")} | {"modalconflict": _own_version()},
         "sizes": decoder.sizes,
         "image_token_id": parts.image_token_id,
         "stop_token_ids": parts.stop_token_ids,
-        "prompt": parts.prompt,
+        "prompt": parts.prompt | {"image_inputs": parts.image_inputs},
         "programs": entries,
-        "embed": {"weight": "embed.weight", "scale": 1.0},
-        "ropes": {"default": {"program": "rotary", "prefix": "rotary.", "position_dims": 1}},
+        # rounded as the model itself rounds it
+        "embed": {"weight": "embed.weight", "scale": float(torch.tensor(decoder.embed_scale, dtype=dtype))},
+        "ropes": {
+            name: {"program": program, "prefix": _rope_prefix(name), "position_dims": 1}
+            for name, program in zip(decoder.ropes, names["ropes"], strict=True)
+        },
         "layers": [
-            {"program": kind, "prefix": f"layers.{index}.", "rope": "default", **decoder.mask(index)}
-            for index, kind in enumerate(layer_kinds)
+            {"program": kind, "prefix": f"layers.{index}.", "rope": decoder.rope(index), **decoder.mask(index)}
+            for index, kind in enumerate(names["layers"])
         ],
         "inject": [],
-        "vision": {"program": "vision", "prefix": "vision.", "inputs": ["pixel_values"], "tokens": image_tokens},
-        "projector": {"program": "projector", "prefix": "projector."},
+        "vision": {"program": "vision", "prefix": "vision.", "inputs": list(parts.vision_inputs)},
+        "projector": None if parts.projector is None else {"program": "projector", "prefix": "projector."},
         "unembed": {
             "norm": decoder.norm_spec(),
             "weight": "embed.weight" if decoder.tied else "lm_head.weight",

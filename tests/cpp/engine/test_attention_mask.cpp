@@ -40,6 +40,13 @@ TEST(AttentionMask, ImageTokensOfOneBlockSeeEachOther) {
               (std::vector<int>{1, 0, 0, 0, 0, 1, 1, 1, 0, 0, 1, 1, 1, 0, 0, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1}));
 }
 
+TEST(AttentionMask, AWindowBoundsHowFarBackAnImageSeesNotHowFarAhead) {
+    auto layout = AttentionLayout::contiguous(0, 5);
+    layout.query_block = layout.key_block = image_blocks(std::vector<std::int64_t>{1, 7, 7, 7, 2}, 7);
+    EXPECT_EQ(seen(layout, MaskKind::sliding_bidirectional_image, 2),
+              (std::vector<int>{1, 0, 0, 0, 0, 1, 1, 1, 1, 0, 0, 1, 1, 1, 0, 0, 0, 1, 1, 0, 0, 0, 0, 1, 1}));
+}
+
 TEST(AttentionMask, ImageBlocksAreNumbered) {
     EXPECT_EQ(image_blocks(std::vector<std::int64_t>{7, 7, 1, 7}, 7), (std::vector<std::int64_t>{0, 0, -1, 1}));
 }
