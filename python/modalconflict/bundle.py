@@ -142,6 +142,8 @@ def check_manifest(manifest: Any, where: Path) -> None:
     for key, kind in _REQUIRED.items():
         if not isinstance(manifest.get(key), kind):
             raise ModelError(f"'{where}' lacks a valid \"{key}\" ({kind.__name__}); export the model again.")
+    if not isinstance(manifest.get("projector"), dict | None):
+        raise ModelError(f"'{where}' lacks a valid \"projector\" (dict or null); export the model again.")
     for name, entry in manifest["files"].items():
         parts = PurePosixPath(name)
         if parts.is_absolute() or ".." in parts.parts or "\\" in name or not parts.parts:

@@ -6,6 +6,7 @@ computed here, once, and travels in the pack as index lists; the vision program 
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -38,6 +39,8 @@ Maker = Callable[[Mapping[str, Any], tuple[int, int], Mapping[str, Any]], ImageI
 """``maker(processed, (height, width), settings)``: the processor's output for one image of that original size."""
 
 _MAKERS: dict[str, Maker] = {}
+# every module here registers its makers when imported
+_MAKER_MODULES = ("anyres",)
 
 
 def image_inputs_maker(kind: str) -> Callable[[Maker], Maker]:
@@ -79,6 +82,8 @@ def make_image_inputs(processed: Mapping[str, Any], size: tuple[int, int], setti
     ModelError
         If the kind is unknown, or the processor's output does not fit the model.
     """
+    for name in _MAKER_MODULES:
+        importlib.import_module(f"modalconflict.{name}")
     kind = settings["kind"]
     if kind not in _MAKERS:
         raise ModelError(

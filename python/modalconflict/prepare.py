@@ -7,22 +7,19 @@ The result, a pack, needs no Python any more.
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from modalconflict.bundle import Bundle, load_bundle
 from modalconflict.errors import InvalidArgument, IoError, ModelError
-from modalconflict.image_inputs import ImageInputs, make_image_inputs
 from modalconflict.packs import Condition, Order, Pack, RunSpec
-from modalconflict.pixels import ImageLike, first_line, pixels_by_spec, read_image
+from modalconflict.pixels import ImageLike, first_line
+from modalconflict.prepared_images import ImagePreparer, ImageTable, PreparedImage
+from modalconflict.processors import load_processor
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -44,7 +41,7 @@ class Preparer:
     """
 
     def __init__(self, bundle: Bundle) -> None:
-        from transformers import AutoProcessor, AutoTokenizer
+        from transformers import AutoTokenizer
 
         self.bundle = bundle
         self._prompt: dict[str, Any] = bundle.manifest["prompt"]
@@ -54,9 +51,7 @@ class Preparer:
         self._processor: Any = None
         try:
             if self._prompt["pixels"] == "processor":
-                self._processor = AutoProcessor.from_pretrained(  # type: ignore[no-untyped-call]
-                    folder, trust_remote_code=False, backend="pil"
-                )
+                self._processor = load_processor(folder)
                 self.tokenizer: PreTrainedTokenizerBase = self._processor.tokenizer
             else:
                 self.tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
@@ -65,6 +60,7 @@ class Preparer:
                 f"The processor files of the bundle '{bundle.path}' cannot be read ({first_line(error)}); "
                 "export the model again."
             ) from error
+        self._prepare_image = ImagePreparer(bundle.manifest, self._processor)
         self._special_tokens = sorted({*self.tokenizer.all_special_tokens, self._image_token})
         self._variants: dict[str, tuple[int, ...]] = {}
 
@@ -173,9 +169,9 @@ class Preparer:
         """
         if not specs:
             raise InvalidArgument("There is no run to prepare; give at least one RunSpec.")
-        images = _ImageTable(self)
-        image_index = [-1 if spec.image is None else images.add(spec.case_id, spec.image) for spec in specs]
-        rows = self._tokenize(specs, [None if i < 0 else images.prepared[i] for i in image_index])
+        table = ImageTable(self._prepare_image)
+        image_index = [-1 if spec.image is None else table.add(spec.case_id, spec.image) for spec in specs]
+        rows = self._tokenize(specs, [None if i < 0 else table.images[i] for i in image_index])
         candidates: list[int] = []
         candidate_offsets = [0]
         notes: list[str] = []
@@ -192,11 +188,11 @@ class Preparer:
             "candidates": np.asarray(candidates, np.int64),
             "candidate_offsets": np.asarray(candidate_offsets, np.int64),
         }
-        for index, image in enumerate(images.prepared):
+        for index, image in enumerate(table.images):
             arrays |= {f"{name}.{index}": tensor for name, tensor in image.inputs.tensors.items()}
         return Pack(arrays, [spec.case_id for spec in specs], self.bundle.sha256, notes)
 
-    def _tokenize(self, specs: Sequence[RunSpec], images: Sequence[_PreparedImage | None]) -> list[list[int]]:
+    def _tokenize(self, specs: Sequence[RunSpec], images: Sequence[PreparedImage | None]) -> list[list[int]]:
         for spec in specs:
             words = f"{spec.text or ''} {spec.question}"
             special_token = next((token for token in self._special_tokens if token in words), None)
@@ -239,63 +235,6 @@ class Preparer:
                 f"with {pieces}, which is counted for neither."
             )
         return [t for t in text if t not in shared], [t for t in vision if t not in shared]
-
-    def _prepare_image(self, case_id: str, image: Image.Image) -> _PreparedImage:
-        """Return one image's tensors, and what stands for it in a prompt."""
-        settings = self._prompt["image_inputs"]
-        size = (image.height, image.width)
-        if self._processor is None:
-            processed = {"pixel_values": pixels_by_spec(image, self._prompt["pixels"])[None]}
-            inputs = make_image_inputs(processed, size, settings)
-            return _PreparedImage(inputs, self._image_token * inputs.rows)
-        out = self._processor(
-            images=[image], text=[self._image_token], return_tensors="np", return_text_replacement_offsets=True
-        )
-        tokens = int((np.asarray(out["input_ids"][0]) == self._image_token_id).sum())
-        if tokens == 0:
-            raise ModelError(
-                f"For the image of case '{case_id}' the processor puts no image token {self._image_token_id}; use the "
-                "processor that belongs to the model."
-            )
-        inputs = make_image_inputs(out, size, settings)
-        if tokens != inputs.rows:
-            raise ModelError(
-                f"For the image of case '{case_id}' the processor puts {tokens} image tokens and the model makes "
-                f"{inputs.rows}; use the processor that belongs to the model."
-            )
-        return _PreparedImage(inputs, str(out["text_replacement_offsets"][0][0]["replacement"]))
-
-
-@dataclass(frozen=True)
-class _PreparedImage:
-    inputs: ImageInputs
-    replacement: str
-    """What stands in a prompt in the place of the image token: image tokens and the marks around them."""
-
-
-class _ImageTable:
-    """The distinct images of a pack, by their decoded pixels."""
-
-    def __init__(self, preparer: Preparer) -> None:
-        self._preparer = preparer
-        self._by_path: dict[str, int] = {}
-        self._by_content: dict[str, int] = {}
-        self.prepared: list[_PreparedImage] = []
-
-    def add(self, case_id: str, image: ImageLike) -> int:
-        """Return the image's index, after reading and processing it if it is new."""
-        path = None if isinstance(image, Image.Image) else os.fspath(image)
-        if path is not None and path in self._by_path:
-            return self._by_path[path]
-        picture = read_image(image, case_id)
-        key = hashlib.sha256(f"{picture.size}".encode() + picture.tobytes()).hexdigest()
-        if key not in self._by_content:
-            prepared = self._preparer._prepare_image(case_id, picture)
-            self._by_content[key] = len(self.prepared)
-            self.prepared.append(prepared)
-        if path is not None:
-            self._by_path[path] = self._by_content[key]
-        return self._by_content[key]
 
 
 def load_preparer(bundle: str | Path) -> Preparer:

@@ -16,7 +16,7 @@ AttentionLayout AttentionLayout::contiguous(std::int64_t past, std::int64_t quer
 std::vector<float> attention_mask(const AttentionLayout& layout, MaskKind kind, std::int64_t window, float hidden) {
     const auto queries = static_cast<std::size_t>(layout.queries);
     const auto keys = static_cast<std::size_t>(layout.keys);
-    const bool blocks = sees_image_blocks(kind) && !layout.query_block.empty();
+    const bool blocks = bidirectional_in_images(kind) && !layout.query_block.empty();
     std::vector<float> mask(static_cast<std::size_t>(layout.rows) * queries * keys, hidden);
     for (std::size_t row = 0; row < static_cast<std::size_t>(layout.rows); ++row) {
         for (std::size_t q = 0; q < queries; ++q) {

@@ -45,7 +45,7 @@ Decoder::Decoder(const Bundle& bundle, at::Device device) : bundle_(bundle), dev
     for (const auto& [name, rope] : bundle.ropes) ropes_.emplace(name, library.bind(rope.part, 1));
     for (const auto& layer : bundle.layers) {
         layers_.push_back(library.bind(layer.part, 6));
-        sees_image_blocks_ = sees_image_blocks_ || sees_image_blocks(layer.mask);
+        sees_image_blocks_ = sees_image_blocks_ || bidirectional_in_images(layer.mask);
     }
     if (bundle.vision) vision_ = library.bind(bundle.vision->part, bundle.vision->inputs.size());
     if (bundle.projector) projector_ = library.bind(*bundle.projector, 1);

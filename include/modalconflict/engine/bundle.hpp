@@ -45,7 +45,7 @@ enum class MaskKind { causal, sliding, causal_bidirectional_image, sliding_bidir
 }
 
 /// Whether tokens of one unbroken image block see each other, the later ones too.
-[[nodiscard]] constexpr bool sees_image_blocks(MaskKind kind) {
+[[nodiscard]] constexpr bool bidirectional_in_images(MaskKind kind) {
     return kind == MaskKind::causal_bidirectional_image || kind == MaskKind::sliding_bidirectional_image;
 }
 

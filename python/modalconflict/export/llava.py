@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+
 from modalconflict.errors import ModelError
 from modalconflict.export.parts import (
     ModelParts,
@@ -56,7 +58,7 @@ def llava(model: Any, processor: Any) -> ModelParts:
             inner.vision_tower, config.vision_feature_layer, config.vision_feature_select_strategy == "default"
         ),
         projector=inner.multi_modal_projector,
-        pixel_shape=(3, side, side),
+        vision_inputs={"pixel_values": torch.zeros(2, 3, side, side)},
         image_token_id=int(config.image_token_id),
         stop_token_ids=stop_ids(model, processor.tokenizer),
         prompt=prompt_of(processor, prefix="USER: ", after_image="\n", suffix=" ASSISTANT:"),

@@ -11,6 +11,7 @@ from modalconflict.export.parts import Progress
 from modalconflict.export.registry import recipe_for
 from modalconflict.export.writer import export_model
 from modalconflict.folders import require_free
+from modalconflict.processors import load_processor
 
 
 def export_path(model: str | Path, out: str | Path, dtype: Any = None, progress: Progress | None = None) -> Bundle:
@@ -43,15 +44,13 @@ def export_path(model: str | Path, out: str | Path, dtype: Any = None, progress:
         from modalconflict.pocket import load_pocket
 
         return export_model(*load_pocket(), out, dtype, progress)
-    from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
+    from transformers import AutoConfig, AutoModelForImageTextToText
 
     try:
         config = AutoConfig.from_pretrained(model, trust_remote_code=False)
         recipe_for(config.model_type)
         loaded = AutoModelForImageTextToText.from_pretrained(model, dtype="auto", trust_remote_code=False)
-        processor = AutoProcessor.from_pretrained(  # type: ignore[no-untyped-call]
-            model, trust_remote_code=False, backend="pil"
-        )
+        processor = load_processor(model)
     except (OSError, ValueError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise IoError(f"The model '{model}' cannot be loaded ({reason}); name a folder or a cached model.") from error

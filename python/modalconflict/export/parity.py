@@ -6,7 +6,7 @@ programs with the past cut after the image, and compared with the original's eag
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 
 from modalconflict.bundle import Bundle
 from modalconflict.errors import ModelError
-from modalconflict.export.parts import Decoder, ModelParts
+from modalconflict.export.parts import Decoder, ImageTensors, ModelParts
 from modalconflict.export.programs import LayerProgram, eager_attention
 from modalconflict.export.runner import BundleRunner
 from modalconflict.prepare import Pack, Preparer, RunSpec
@@ -104,9 +104,7 @@ def prepared(pack: Pack, index: int) -> tuple[torch.Tensor, dict[str, torch.Tens
     return torch.from_numpy(np.array(pack.ids(index))), pack.image_inputs(index)
 
 
-def _original_inputs(
-    parts: ModelParts, preparer: Preparer, pack: Pack, index: int, spec: RunSpec
-) -> Mapping[str, torch.Tensor]:
+def _original_inputs(parts: ModelParts, preparer: Preparer, pack: Pack, index: int, spec: RunSpec) -> ImageTensors:
     """Return what the original model takes besides tokens, and hold prepared tokens and pixels against its processor's."""
     ids, image = prepared(pack, index)
     if parts.original_processor is None:
@@ -135,7 +133,7 @@ def _compare(
     pack: Pack,
     index: int,
     spec: RunSpec,
-    given: Mapping[str, torch.Tensor],
+    given: ImageTensors,
     tolerance: float,
 ) -> dict[str, Any]:
     ids, image = prepared(pack, index)
@@ -165,10 +163,8 @@ def _compare(
     }
 
 
-def original_run(
-    parts: ModelParts, ids: torch.Tensor, given: Mapping[str, torch.Tensor]
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Run the original once, its layers' inputs and outputs caught by hooks.
+def original_run(parts: ModelParts, ids: torch.Tensor, given: ImageTensors) -> tuple[torch.Tensor, torch.Tensor]:
+    """Run the original once, what its layers and the final norm read caught by hooks.
 
     Returns
     -------
@@ -179,15 +175,11 @@ def original_run(
     """
     states: list[torch.Tensor] = []
 
-    def catch_input(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def catch(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         states.append((args[0] if args else kwargs["hidden_states"])[0].float())
 
-    def catch_output(_: Any, __: Any, out: Any) -> None:
-        states.append((out[0] if isinstance(out, tuple) else out)[0].float())
-
-    layers = parts.decoder.layers
-    handles = [layers[0].register_forward_pre_hook(catch_input, with_kwargs=True)]
-    handles += [layer.register_forward_hook(catch_output) for layer in layers]
+    readers = (*parts.decoder.layers, parts.decoder.norm)
+    handles = [reader.register_forward_pre_hook(catch, with_kwargs=True) for reader in readers]
     try:
         with torch.no_grad():
             logits = parts.reference(ids[None], given)[0].float()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,9 @@ from modalconflict.errors import ModelError
 
 # called as progress(stage, done, total)
 Progress = Callable[[str, int, int], None]
+
+# tensors of one image by name
+ImageTensors = Mapping[str, torch.Tensor]
 
 # rope kinds whose frequencies depend on the length of the sequence at hand: a trace would freeze one length's
 _LENGTH_DEPENDENT_ROPES = frozenset({"dynamic", "longrope"})
@@ -133,10 +136,11 @@ class ModelParts:
     vision
         ``vision(pixel_values[T, 3, H, W]) -> [T, n, dv]``; parameters and buffers under the names to be stored. It may
         take more, in the order of `vision_inputs`, and give [rows, d] where there is no projector.
+    vision_inputs
+        The tensors `vision` takes, by name, with an example of each to trace with: ``torch.zeros(2, 3, H, W)``.
+        Preparation makes them for each image.
     projector
         ``projector([T, n, dv]) -> [T, n, d]``, or None where `vision` gives the language model's rows itself.
-    pixel_shape
-        ``(3, H, W)`` of one prepared tile.
     image_token_id, stop_token_ids
         Token ids.
     prompt
@@ -148,10 +152,6 @@ class ModelParts:
         processor gives for the prompt besides its tokens; without such a processor, the pack's tensors of the image.
     original_processor
         A processor that can be asked for ``(text=, images=)`` to check preparation against, or None.
-    vision_inputs
-        Names of the tensors `vision` takes, made for each image at preparation.
-    vision_example
-        Such tensors, in that order, to trace with; by default two tiles of zeros.
     image_inputs
         Kind and settings of the maker of these tensors (`modalconflict.image_inputs`); by default tiles, whose number
         of tokens is measured.
@@ -162,15 +162,13 @@ class ModelParts:
     decoder: Decoder
     vision: nn.Module
     projector: nn.Module | None
-    pixel_shape: tuple[int, int, int]
+    vision_inputs: dict[str, torch.Tensor]
     image_token_id: int
     stop_token_ids: list[int]
     prompt: dict[str, Any]
     save_processor: Callable[[Path], None]
-    reference: Callable[[torch.Tensor, Mapping[str, torch.Tensor]], torch.Tensor]
+    reference: Callable[[torch.Tensor, ImageTensors], torch.Tensor]
     original_processor: Any = None
-    vision_inputs: Sequence[str] = ("pixel_values",)
-    vision_example: Sequence[torch.Tensor] | None = None
     image_inputs: dict[str, Any] = field(default_factory=lambda: {"kind": "tiles"})
 
 
@@ -262,10 +260,10 @@ def prompt_of(processor: Any, *, prefix: str, after_image: str, suffix: str) -> 
     return prompt | {"style": "segments", "prefix": prefix, "after_image": after_image, "suffix": suffix}
 
 
-def original_logits(model: Any) -> Callable[[torch.Tensor, Mapping[str, torch.Tensor]], torch.Tensor]:
+def original_logits(model: Any) -> Callable[[torch.Tensor, ImageTensors], torch.Tensor]:
     """Return a reference that runs a transformers model on its own processor's output, without a cache."""
 
-    def reference(ids: torch.Tensor, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    def reference(ids: torch.Tensor, inputs: ImageTensors) -> torch.Tensor:
         given = {name: t.to(model.dtype) if t.is_floating_point() else t for name, t in inputs.items()}
         out = model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False, **given)
         logits: torch.Tensor = out.logits

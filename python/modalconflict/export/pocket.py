@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
 
 from modalconflict.errors import ModelError
-from modalconflict.export.parts import ModelParts, stop_ids, take_decoder
+from modalconflict.export.parts import ImageTensors, ModelParts, stop_ids, take_decoder
 from modalconflict.export.registry import register
 
 
@@ -43,7 +42,7 @@ def pocket(model: Any, tokenizer: Any) -> ModelParts:
     side = int(getattr(model, "image_size", IMAGE_SIZE))
     language_model = model.language_model
 
-    def reference(ids: torch.Tensor, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    def reference(ids: torch.Tensor, inputs: ImageTensors) -> torch.Tensor:
         logits: torch.Tensor = model(ids, inputs.get("pixel_values"), use_cache=False).logits
         return logits
 
@@ -53,7 +52,7 @@ def pocket(model: Any, tokenizer: Any) -> ModelParts:
         decoder=take_decoder(language_model.model, language_model.lm_head),
         vision=model.vision_tower,
         projector=model.projector,
-        pixel_shape=(3, side, side),
+        vision_inputs={"pixel_values": torch.zeros(2, 3, side, side)},
         image_token_id=image_token_id,
         stop_token_ids=stop_ids(language_model, tokenizer),
         prompt={

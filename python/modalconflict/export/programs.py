@@ -82,6 +82,11 @@ class RotaryProgram(nn.Module):
         return cos, sin
 
 
+def vision_input(name: str, tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """Return an input of the vision program as it takes it: pixels in the bundle's dtype, others as the pack holds them."""
+    return tensor.to(dtype) if name == "pixel_values" else tensor
+
+
 def named_tensors(module: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
     """Yield every parameter and buffer under the name its program binds it by.
 

@@ -6,7 +6,6 @@ C++ engine does, but one prompt at a time and without sharing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +15,7 @@ from torch.jit._fuser import optimized_execution
 
 from modalconflict.bundle import Bundle
 from modalconflict.export import programs
+from modalconflict.export.parts import ImageTensors
 
 Past = list[tuple[torch.Tensor, torch.Tensor]]
 
@@ -64,15 +64,15 @@ class BundleRunner:
         programs.bind(program, self.tensors, entry["prefix"])
         return program
 
-    def image_rows(self, image: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    def image_rows(self, image: ImageTensors) -> torch.Tensor:
         """Return the rows (n, d) that the language model reads for one image, given the vision program's inputs."""
-        given = [image[name] for name in self.manifest["vision"]["inputs"]]
-        rows: torch.Tensor = self._vision(*(t.to(self.dtype) if t.is_floating_point() else t for t in given))
+        names = self.manifest["vision"]["inputs"]
+        rows: torch.Tensor = self._vision(*(programs.vision_input(name, image[name], self.dtype) for name in names))
         if self._projector is not None:
             rows = self._projector(rows)
         return rows.reshape(-1, rows.shape[-1])
 
-    def embed(self, ids: torch.Tensor, image: Mapping[str, torch.Tensor] | None) -> torch.Tensor:
+    def embed(self, ids: torch.Tensor, image: ImageTensors | None) -> torch.Tensor:
         """Return the first layer's input (1, S, d): token rows, the image's rows in the place of its tokens."""
         entry = self.manifest["embed"]
         places = ids == self.manifest["image_token_id"]
@@ -119,7 +119,7 @@ class BundleRunner:
         return mask[None, None]
 
     @torch.no_grad()
-    def run(self, ids: torch.Tensor, image: Mapping[str, torch.Tensor] | None = None, cut: int = 0) -> Walk:
+    def run(self, ids: torch.Tensor, image: ImageTensors | None = None, cut: int = 0) -> Walk:
         """Run one prompt, its first `cut` positions as a prefix whose keys and values the rest reads.
 
         Parameters

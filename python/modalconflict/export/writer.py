@@ -174,8 +174,7 @@ def _trace_all(
 def _trace_vision(parts: ModelParts, dtype: torch.dtype, kinds: _Kinds) -> None:
     """Trace the vision tower and the projector; measure a tile's tokens where the recipe does not say how many rows."""
     hidden = parts.decoder.sizes["hidden"]
-    given = parts.vision_example or (torch.zeros(2, *parts.pixel_shape),)
-    example = tuple(tensor.to(dtype) if tensor.is_floating_point() else tensor for tensor in given)
+    example = tuple(programs.vision_input(name, tensor, dtype) for name, tensor in parts.vision_inputs.items())
     vision = programs.weightless(parts.vision, dtype)
     with torch.no_grad():
         rows = features = vision(*example)

@@ -1,0 +1,98 @@
+"""LLaVA-OneVision: a SigLIP tower over tiles of any resolution, long grids shrunk, a Qwen2 decoder.
+
+References
+----------
+Li, Zhang, Guo, Zhang, Li, Zhang, Zhang, Zhang, Li, Liu & Li (2024), LLaVA-OneVision: easy visual task transfer,
+arXiv 2408.03326.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import torch
+
+from modalconflict.errors import ModelError
+from modalconflict.export.llava_next import TiledTower, tile_settings
+from modalconflict.export.parts import (
+    ModelParts,
+    check_image_token,
+    original_logits,
+    prompt_of,
+    source_name,
+    stop_ids,
+    take_decoder,
+)
+from modalconflict.export.registry import register
+from modalconflict.export.towers import TowerProgram
+
+
+class WeightedTiles(TiledTower):
+    """A `TiledTower` whose rows are weighted sums of four: a grid too long is resized bilinearly."""
+
+    def forward(  # type: ignore[override]
+        self, pixel_values: torch.Tensor, image_rows: torch.Tensor, image_weights: torch.Tensor
+    ) -> torch.Tensor:
+        """Pixels (T, 3, H, W), row numbers and weights (rows, 4) to rows (rows, d); summed in float32."""
+        every = self.all_rows(pixel_values)
+        picked = every.index_select(0, image_rows.flatten()).unflatten(0, (-1, 4))
+        return (picked.float() * image_weights[:, :, None]).sum(1).to(every.dtype)
+
+
+@register("llava_onevision")
+def llava_onevision(model: Any, processor: Any) -> ModelParts:
+    """Take a ``LlavaOnevisionForConditionalGeneration`` apart.
+
+    Parameters
+    ----------
+    model : transformers.LlavaOnevisionForConditionalGeneration
+    processor : transformers.LlavaOnevisionProcessor
+
+    Returns
+    -------
+    ModelParts
+
+    Raises
+    ------
+    ModelError
+        If the tower is not CLIP's or SigLIP's, or the processor does not belong to the model.
+    """
+    config = model.config
+    check_image_token(processor, config.image_token_id)
+    limit = re.fullmatch(r"anyres_max_(\d+)", str(config.vision_aspect_ratio))
+    if limit is None or processor.vision_aspect_ratio != config.vision_aspect_ratio:
+        raise ModelError(
+            f"The model's vision_aspect_ratio is '{config.vision_aspect_ratio}' and the processor's "
+            f"'{processor.vision_aspect_ratio}', where one 'anyres_max_N' is expected; use the processor that belongs to "
+            "the model."
+        )
+    inner = model.model
+    tower = TowerProgram(
+        inner.vision_tower, config.vision_feature_layer, config.vision_feature_select_strategy == "default"
+    )
+    settings = tile_settings(config, processor)
+    return ModelParts(
+        family="llava_onevision",
+        source=source_name(config, "llava_onevision"),
+        decoder=take_decoder(inner.language_model, model.lm_head),
+        vision=WeightedTiles(tower, inner.multi_modal_projector, inner.image_newline),
+        projector=None,
+        vision_inputs={
+            "pixel_values": torch.zeros(3, 3, settings["tile"], settings["tile"]),
+            "image_rows": torch.zeros(5, 4, dtype=torch.long),
+            "image_weights": torch.full((5, 4), 0.25),
+        },
+        image_inputs={"kind": "anyres_max", "max_tiles": int(limit[1])} | settings,
+        image_token_id=int(config.image_token_id),
+        stop_token_ids=stop_ids(model, processor.tokenizer),
+        prompt=prompt_of(
+            processor,
+            prefix="<|im_start|>user ",
+            after_image="\n",
+            suffix="<|im_end|><|im_start|>assistant\n",
+        ),
+        save_processor=lambda folder: processor.save_pretrained(folder),
+        reference=original_logits(model),
+        original_processor=processor,
+    )
