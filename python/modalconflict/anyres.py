@@ -145,7 +145,8 @@ def anyres_max(processed: Mapping[str, Any], size: tuple[int, int], settings: Ma
         if ratio > 1.1:
             rows, weights = _resized(grid, int(height // ratio), int(width // ratio))
         else:
-            rows, weights = (part.reshape(height, width, 4) for part in plain(grid))
+            rows, weights = plain(grid)
+            rows, weights = rows.reshape(height, width, 4), weights.reshape(height, width, 4)
         ends = np.full((len(rows), 1, 4), newline), np.tile(np.array([1, 0, 0, 0], np.float32), (len(rows), 1, 1))
         lines = (np.concatenate([rows, ends[0]], axis=1), np.concatenate([weights, ends[1]], axis=1))
         pieces.append((lines[0].reshape(-1, 4), lines[1].reshape(-1, 4)))

@@ -36,8 +36,9 @@ class WeightedTiles(TiledTower):
     ) -> torch.Tensor:
         """Pixels (T, 3, H, W), row numbers and weights (rows, 4) to rows (rows, d); summed in float32."""
         every = self.all_rows(pixel_values)
-        picked = every.index_select(0, image_rows.flatten()).unflatten(0, (-1, 4))
-        return (picked.float() * image_weights[:, :, None]).sum(1).to(every.dtype)
+        picked = every.index_select(0, image_rows.flatten()).view(-1, 4, every.shape[1])
+        summed: torch.Tensor = (picked.float() * image_weights[:, :, None]).sum(1)
+        return summed.to(every.dtype)
 
 
 @register("llava_onevision")

@@ -17,7 +17,7 @@ Recipe = Callable[[Any, Any], ModelParts]
 
 _RECIPES: dict[str, Recipe] = {}
 # every module here registers its family when imported
-_FAMILY_MODULES = ("llava", "llava_next", "llava_onevision", "pocket")
+_FAMILY_MODULES = ("gemma3", "idefics3", "internvl", "llava", "llava_next", "llava_onevision", "pocket")
 
 
 def register(family: str) -> Callable[[Recipe], Recipe]:
