@@ -50,8 +50,8 @@ class WholeTileTower(nn.Module):
         for block in self.blocks:
             out = block(x, None)
             x = out[0] if isinstance(out, tuple) else out
-        normed: torch.Tensor = self.norm(x)
-        return normed
+        x = self.norm(x)
+        return x
 
 
 def whole_tile_positions(embeddings: Any, tile: int) -> torch.Tensor:
