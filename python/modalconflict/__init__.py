@@ -85,7 +85,7 @@ _LAZY: dict[str, str] = {
     "read_records": "records",
 }
 
-_SUBMODULES = frozenset({"datasets", "export", "plots", "records"})
+_SUBMODULES = frozenset({"api", "datasets", "export", "plots", "records"})
 
 __all__ = ["InvalidArgument", "IoError", "ModalConflictError", "ModelError", *_LAZY, *_SUBMODULES]
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from modalconflict.cli.app import app
 from modalconflict.cli.display import bar, console, headline_table
+
+if TYPE_CHECKING:
+    from modalconflict.runner.study import StudyResult
+
+_API = "A model behind a server"
 
 
 class TextKind(str, Enum):
@@ -49,6 +55,23 @@ def run(
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of the engine.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first case that fails.")] = False,
     trust: Annotated[bool, typer.Option("--trust", help="Skip the bundle's checksums.")] = False,
+    api: Annotated[
+        str | None,
+        typer.Option(help="Base URL of an OpenAI-compatible server, asked in place of a bundle.", rich_help_panel=_API),
+    ] = None,
+    model_name: Annotated[str | None, typer.Option(help="The model's name there.", rich_help_panel=_API)] = None,
+    api_key_env: Annotated[
+        str, typer.Option(help="Environment variable that holds the key.", rich_help_panel=_API)
+    ] = "OPENAI_API_KEY",
+    vocabulary: Annotated[
+        int | None, typer.Option(help="The model's number of tokens, for an upper bound.", rich_help_panel=_API)
+    ] = None,
+    top_logprobs: Annotated[
+        int, typer.Option(help="Tokens asked for at the first position.", rich_help_panel=_API)
+    ] = 20,
+    concurrency: Annotated[int, typer.Option(help="Requests under way at a time.", rich_help_panel=_API)] = 4,
+    timeout: Annotated[float, typer.Option(help="Seconds a request may take.", rich_help_panel=_API)] = 60.0,
+    attempts: Annotated[int, typer.Option(help="Times a busy or failing server is asked.", rich_help_panel=_API)] = 5,
 ) -> None:
     """Run a model over a dataset: one record a run, one part a finished group.
 
@@ -57,10 +80,41 @@ def run(
     Example:  modalconflict run --model pocket.bundle --data data --out study
 
     After a stop:  modalconflict run --model pocket.bundle --data data --out study --resume
+
+    A server:  modalconflict run --api http://localhost:8000/v1 --model-name llava --data data --out study
     """
     from modalconflict.runner import run as run_study
     from modalconflict.runner.study import Options, rerun_options
 
+    if api is not None or model_name is not None:
+        if api is None or model_name is None or data is None:
+            raise typer.BadParameter("a study over HTTP needs --api, --model-name and --data")
+        if model is not None or from_study is not None:
+            raise typer.BadParameter("give --model (a bundle) or --api (a server), not both")
+        from modalconflict.api import run as run_api
+
+        with bar("runs", "groups") as advance:
+            asked = run_api(
+                api,
+                model_name,
+                data,
+                out,
+                key=os.environ.get(api_key_env),
+                text=text.value if text else "original",
+                order=order.value if order else None,
+                max_new_tokens=max_new_tokens or 8,
+                top_logprobs=top_logprobs,
+                vocabulary=vocabulary,
+                limit=limit,
+                resume=resume,
+                strict=strict,
+                concurrency=concurrency,
+                timeout=timeout,
+                attempts=attempts,
+                progress=lambda p: advance(p.groups_done, p.groups),
+            )
+        _say_what_was_run(asked, out)
+        return
     options = Options()
     if from_study is not None:
         bundle, folder, options = rerun_options(from_study)
@@ -84,6 +138,10 @@ def run(
             threads=threads,
             progress=lambda p: advance(p.groups_done, p.groups),
         )
+    _say_what_was_run(result, out)
+
+
+def _say_what_was_run(result: StudyResult, out: Path) -> None:
     failed = f", {result.failed} failed (see the column 'status')" if result.failed else ""
     typer.echo(
         f"{result.runs} runs of {result.groups} groups in {out}{failed}; this call: {result.new_runs} runs in {result.seconds:.1f} s"

@@ -40,7 +40,15 @@ _NAMED: tuple[tuple[str, pa.DataType, bool], ...] = (
 
 _REQUIRED = ("case_id", "group", "condition", "answer", "model")
 _LENS_FLOATS = ("logit_text", "logit_vision", "lens_entropy", "kl_final")
-_NOT_AN_INDEX = frozenset({"seconds"})
+_NOT_AN_INDEX = frozenset({"seconds", "entropy_upper", "residual_mass"})
+
+BOUND_FIELDS = (
+    pa.field("entropy_kind", pa.string()),
+    pa.field("entropy_upper", pa.float64()),
+    pa.field("residual_mass", pa.float64()),
+    pa.field("known_tokens", pa.int32()),
+)
+"""Columns of records whose distribution is known in part: see `modalconflict.api`."""
 
 
 def record_schema(rows: int, top_k: int, indices: tuple[str, ...] = UNCERTAINTY_COLUMNS) -> pa.Schema:
@@ -49,7 +57,8 @@ def record_schema(rows: int, top_k: int, indices: tuple[str, ...] = UNCERTAINTY_
     Parameters
     ----------
     rows
-        Lens rows a run: row 0 reads the embeddings' output, row l the state after layer l, so L + 1.
+        Lens rows a run: row 0 reads the embeddings' output, row l the state after layer l, so L + 1; 0 for records
+        without a lens.
     top_k
         Tokens kept a lens row.
     indices
@@ -67,7 +76,7 @@ def record_schema(rows: int, top_k: int, indices: tuple[str, ...] = UNCERTAINTY_
     """
     fields = [pa.field(name, kind, nullable) for name, kind, nullable in _NAMED]
     fields += [pa.field(name, pa.float64()) for name in indices]
-    fields += [
+    lens = [
         pa.field("lens_top1", pa.list_(pa.int64(), rows)),
         pa.field("lens_top1_token", pa.list_(pa.string(), rows)),
         pa.field("lens_label", pa.list_(pa.string(), rows)),
@@ -77,7 +86,7 @@ def record_schema(rows: int, top_k: int, indices: tuple[str, ...] = UNCERTAINTY_
         pa.field("lens_entropy", pa.list_(pa.float64(), rows)),
         pa.field("kl_final", pa.list_(pa.float64(), rows)),
     ]
-    return pa.schema(fields, metadata={"modalconflict.records_version": FORMAT_VERSION})
+    return pa.schema(fields + (lens if rows else []), metadata={"modalconflict.records_version": FORMAT_VERSION})
 
 
 def uncertainty_columns(table: pa.Table) -> list[str]:

@@ -19,6 +19,7 @@ from modalconflict.records.schema import FORMAT_VERSION
 from modalconflict.records.writing import write_json
 
 if TYPE_CHECKING:
+    from modalconflict.api.study import ApiOptions
     from modalconflict.runner.study import Options
 
 # two studies are the same if all of these are; paths, times and the machine may differ
@@ -32,7 +33,7 @@ _IDENTITY = (
 )
 
 
-def describe(model: Any, bundle: Path | None, dataset: Any, options: Options) -> dict[str, Any]:
+def describe(model: Any, bundle: Path | None, dataset: Any, options: Options | ApiOptions) -> dict[str, Any]:
     """The content of study.json for a study that is about to begin."""
     info = model.info
     table = dataset.table

@@ -113,7 +113,7 @@ def records_of(
     rows, top_k = reads.top_ids.shape[1:]
     indices = index_names(reads)
     valid = np.array([s == "ok" for s in reads.status])
-    columns = _named_columns(runs, reads.status, reads.answers, context)
+    columns = named_columns(runs, reads.status, reads.answers, context)
     for name in indices:
         values = reads.entropy[:, -1] if name == "entropy" else getattr(reads, name)
         columns[name] = pa.array(np.asarray(values, dtype=np.float64), mask=~valid)
@@ -137,14 +137,15 @@ def records_of(
 
 def failed_records(runs: Sequence[PlannedRun], message: str, context: RowContext, like: pa.Schema) -> pa.Table:
     """Rows of runs that could not be prepared or run: the message as status, all measurements null."""
-    columns = _named_columns(runs, [message] * len(runs), [""] * len(runs), context)
+    columns = named_columns(runs, [message] * len(runs), [""] * len(runs), context)
     empty = {f.name: pa.nulls(len(runs), f.type) for f in like if f.name not in columns}
     return pa.table({**empty, **columns}, schema=like)
 
 
-def _named_columns(
+def named_columns(
     runs: Sequence[PlannedRun], status: Sequence[str], answers: Sequence[str], context: RowContext
 ) -> dict[str, Any]:
+    """Columns that every record has, from runs, their states and their decoded answers ("" where there is none)."""
     answer: list[str | None] = []
     kind: list[str | None] = []
     correct: list[bool | None] = []
