@@ -79,6 +79,8 @@ def plan_group(cases: list[dict[str, Any]], text_column: str = "text", order: st
     prefix = first_id.split("/v")[0] if "/v" in first_id else f"{cases[0]['dataset']}/{cases[0]['group']:05d}"
     texts: dict[int, dict[str, Any]] = {}
     for case in cases:
+        if case[text_column] is None:
+            raise InvalidArgument(f"case {case['case_id']} has no paraphrase; run the original texts, or give it one")
         first = texts.setdefault(case["d_t"], case)
         if first[text_column] != case[text_column] or first["question"] != case["question"]:
             raise InvalidArgument(

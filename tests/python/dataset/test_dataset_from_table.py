@@ -113,6 +113,8 @@ def test_the_runner_takes_an_imported_group(tmp_path):
     ((_, cases),) = groups_of(data.table)
     assert [run.condition for run in plan_group(cases)].count("multimodal") == 4
     assert len(plan_group(cases)) == 4 + 2 + 2
+    with pytest.raises(mc.InvalidArgument, match="case table/00000/v00/t0 has no paraphrase"):
+        plan_group(cases, "text_paraphrase")
 
 
 def test_tiers_that_are_given_are_kept(tmp_path):

@@ -67,7 +67,8 @@ def build_dataset(
     Parameters
     ----------
     rows
-        (row, values by field): the `REQUIRED` fields and any of the `OPTIONAL` ones.
+        (row, values by field): the `REQUIRED` fields and any of the `OPTIONAL` ones; from an importer's own texts also
+        ``entity`` and ``distractors``.
     labels
         What the source calls each field, for messages.
     source
@@ -209,8 +210,9 @@ class _RowReader:
             "answer_vision": texts["answer_vision"],
             "target": extra["target"] or "",
             "attribute": extra["attribute"] or "",
+            "distractors": values.get("distractors"),
             "text_words": len(texts["text"].split()),
-            "entity": "",
+            "entity": values.get("entity") or "",
             "order": extra["order"] or "image_first",
             "pixel_sha256": image.pixel_sha256,
             "source": f"{self._source}#{row}",
