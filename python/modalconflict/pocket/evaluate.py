@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from modalconflict import _dataset
 from modalconflict.pocket import parts, training_data
 from modalconflict.pocket.features import Features
-from modalconflict.pocket.modeling import PocketProjector
 from modalconflict.pocket.packing import Packer, run_packed
 
 HELD_OUT_SEED = 7_000_002  # no study of a person uses it
@@ -22,7 +22,7 @@ HELD_OUT_SEED = 7_000_002  # no study of a person uses it
 
 @torch.inference_mode()
 def evaluate(
-    model: Any, projector: PocketProjector, packer: Packer, held: Features, texts: int = 120
+    model: Any, projector: nn.Module, packer: Packer, held: Features, texts: int = 120
 ) -> dict[str, Any]:
     """Accuracy and entropy by tier on held-out scenes, and on the dataset's own texts (phrasings never trained on)."""
     projector.eval()

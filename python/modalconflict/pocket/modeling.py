@@ -26,11 +26,11 @@ class PocketVisionTower(nn.Module):
     without more tokens.
     """
 
-    def __init__(self, efficientnet: nn.Module) -> None:
+    def __init__(self, efficientnet: Any) -> None:
         super().__init__()
-        self.stem = efficientnet._conv_stem
-        self.stem_norm = efficientnet._bn0
-        self.blocks = efficientnet._blocks
+        self.stem: nn.Module = efficientnet._conv_stem
+        self.stem_norm: nn.Module = efficientnet._bn0
+        self.blocks: nn.ModuleList = efficientnet._blocks
 
     def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
         """Pixels of shape (B, 3, 224, 224), normalised, to features of shape (B, 49, 1408)."""
@@ -59,7 +59,8 @@ class GridMixer(nn.Module):
         """Cells of shape (B, 49, width) to the same shape."""
         grid = self.norm(x).transpose(1, 2).unflatten(2, (GRID, GRID))
         mixed = self.spatial(grid).flatten(2).transpose(1, 2)
-        return x + self.pointwise(nn.functional.gelu(mixed))
+        out: torch.Tensor = x + self.pointwise(nn.functional.gelu(mixed))
+        return out
 
 
 class PocketProjector(nn.Module):
@@ -77,7 +78,8 @@ class PocketProjector(nn.Module):
         x = nn.functional.gelu(self.reduce(self.norm(features)))
         for mixer in self.mixers:
             x = mixer(x)
-        return self.expand(x).unflatten(2, (TOKENS_PER_CELL, -1)).flatten(1, 2)
+        out: torch.Tensor = self.expand(x).unflatten(2, (TOKENS_PER_CELL, -1)).flatten(1, 2)
+        return out
 
 
 class PocketModel(nn.Module):

@@ -55,7 +55,9 @@ def run_packed(
     ids = torch.zeros(batch, length, dtype=torch.long)
     position = torch.zeros(batch, length, dtype=torch.long)
     owner = torch.full((batch, length), -1, dtype=torch.long)  # which segment a token is of; 0 is the prefix
-    answer_rows, stop_rows, caption_rows = [], [], []
+    answer_rows: list[int] = []
+    stop_rows: list[int] = []
+    caption_rows: list[int] = []
     for b, parts_of in enumerate(segments):
         ids[b, : len(packer.start)] = torch.tensor(packer.start)
         position[b, :prefix] = torch.arange(prefix)

@@ -57,7 +57,8 @@ def load_language_model() -> Any:
     model = AutoModelForCausalLM.from_pretrained(
         language_model_folder(), gguf_file=_GGUF, dtype=torch.float32, attn_implementation="eager"
     )
-    return model.eval()
+    model.eval()  # type: ignore[no-untyped-call]
+    return model
 
 
 def load_vision_tower() -> Any:

@@ -49,7 +49,8 @@ class Lora(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Apply the sum of both maps."""
-        return self.base(x) + nn.functional.linear(nn.functional.linear(x, self.lora_a), self.lora_b)
+        out: torch.Tensor = self.base(x) + nn.functional.linear(nn.functional.linear(x, self.lora_a), self.lora_b)
+        return out
 
 
 def add_lora(language_model: nn.Module) -> dict[str, Lora]:
@@ -75,7 +76,7 @@ def answer_loss(
     right = torch.tensor([packer.answers[c] for c in colors])
     answer = (1 - LABEL_SMOOTHING) * logits[:n].gather(1, right[:, None]).mean()
     smooth = LABEL_SMOOTHING * logits[:n][:, all_ids].mean()
-    loss = -(answer + smooth) - 0.1 * logits[n : 2 * n, packer.stop].mean()
+    loss: torch.Tensor = -(answer + smooth) - 0.1 * logits[n : 2 * n, packer.stop].mean()
     words = [token for some in segments for one in some if isinstance(one, Caption) for token in one[one.start :]]
     if words:
         loss = loss - 0.5 * logits[2 * n :].gather(1, torch.tensor(words)[:, None]).mean()
@@ -172,7 +173,7 @@ def train(out: Path, scenes: int, align_steps: int, steps: int, text_every: int,
     # The aligned projector moves slowly: at the decoder's rate it forgets shapes before the decoder has learned to use them.
     rates = (3e-5, 7e-4)
     optimizer = torch.optim.AdamW(
-        [{"params": projector.parameters()}, {"params": lora_parameters}], lr=rates[0], weight_decay=0.01
+        [{"params": list(projector.parameters())}, {"params": lora_parameters}], lr=rates[0], weight_decay=0.01
     )
     trainable = [*projector.parameters(), *lora_parameters]
     first, log = 0, []
@@ -202,7 +203,7 @@ def train(out: Path, scenes: int, align_steps: int, steps: int, text_every: int,
                 rows = run_packed(model, packer, None, segments)
             loss = answer_loss(model, packer, rows, colors, segments)
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(trainable, 1.0)
         optimizer.step()
         losses[kind].append(loss.item())
