@@ -165,6 +165,15 @@ def check_manifest(manifest: Any, where: Path) -> None:
             raise ModelError(f"'{where}' names the unknown program '{layer.get('program')}' for layer {index}.")
         if layer.get("rope") not in manifest["ropes"]:
             raise ModelError(f"'{where}' names the unknown rope '{layer.get('rope')}' for layer {index}.")
+    for index, entry in enumerate(manifest["inject"]):
+        layer, output = (entry.get("layer"), entry.get("output")) if isinstance(entry, dict) else (None, None)
+        if (
+            not isinstance(layer, int)
+            or not isinstance(output, int)
+            or output < 1
+            or not 1 <= layer <= len(manifest["layers"])
+        ):
+            raise ModelError(f"'{where}' gives no valid layer and output in inject[{index}]; export the model again.")
     if len(manifest["layers"]) != manifest["sizes"].get("layers"):
         raise ModelError(
             f"'{where}' lists {len(manifest['layers'])} layers where its sizes say {manifest['sizes'].get('layers')}."

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from modalconflict.errors import ModelError
+from modalconflict.patch_grids import PatchGrid
 
 Array = npt.NDArray[Any]
 
@@ -29,10 +30,13 @@ class ImageInputs:
         The program's inputs by name; stored in a pack as ``NAME.i`` for image i. ``pixel_values`` is always one of them.
     rows
         Rows the language model reads in place of the image: as many as the prompt has image tokens.
+    grid
+        Where the rows stand in the image, for models whose positions say so (`modalconflict.patch_grids`).
     """
 
     tensors: dict[str, Array]
     rows: int
+    grid: PatchGrid | None = None
 
 
 Maker = Callable[[Mapping[str, Any], tuple[int, int], Mapping[str, Any]], ImageInputs]
@@ -40,7 +44,7 @@ Maker = Callable[[Mapping[str, Any], tuple[int, int], Mapping[str, Any]], ImageI
 
 _MAKERS: dict[str, Maker] = {}
 # every module here registers its makers when imported
-_MAKER_MODULES = ("anyres",)
+_MAKER_MODULES = ("anyres", "patches")
 
 
 def image_inputs_maker(kind: str) -> Callable[[Maker], Maker]:

@@ -127,6 +127,11 @@ class Pack:
         begin, end = self.arrays["offsets"][run : run + 2]
         return self.arrays["ids"][begin:end]
 
+    def positions(self, run: int) -> npt.NDArray[np.int64]:
+        """Return the rotary positions of a run, shape (1 or 3, S)."""
+        begin, end = self.arrays["offsets"][run : run + 2]
+        return self.arrays["positions"][:, begin:end]
+
     def image_inputs(self, run: int) -> dict[str, Any] | None:
         """Return the vision program's inputs of a run's image as torch tensors by name, None for a run without an image."""
         import torch

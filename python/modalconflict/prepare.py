@@ -17,6 +17,7 @@ import numpy.typing as npt
 from modalconflict.bundle import Bundle, load_bundle
 from modalconflict.errors import InvalidArgument, IoError, ModelError
 from modalconflict.packs import Condition, Order, Pack, RunSpec
+from modalconflict.patch_grids import multimodal_positions
 from modalconflict.pixels import ImageLike, first_line
 from modalconflict.prepared_images import ImagePreparer, ImageTable, PreparedImage
 from modalconflict.processors import load_processor
@@ -47,6 +48,7 @@ class Preparer:
         self._prompt: dict[str, Any] = bundle.manifest["prompt"]
         self._image_token: str = self._prompt["image_token"]
         self._image_token_id: int = bundle.manifest["image_token_id"]
+        self._position_dims = max(rope["position_dims"] for rope in bundle.manifest["ropes"].values())
         folder = bundle.path / "processor"
         self._processor: Any = None
         try:
@@ -61,7 +63,9 @@ class Preparer:
                 "export the model again."
             ) from error
         self._prepare_image = ImagePreparer(bundle.manifest, self._processor)
-        self._special_tokens = sorted({*self.tokenizer.all_special_tokens, self._image_token})
+        added = self.tokenizer.added_tokens_decoder.values()
+        marks = {token.content for token in added if token.special}
+        self._special_tokens = sorted({*self.tokenizer.all_special_tokens, *marks, self._image_token})
         self._variants: dict[str, tuple[int, ...]] = {}
 
     @property
@@ -171,7 +175,8 @@ class Preparer:
             raise InvalidArgument("There is no run to prepare; give at least one RunSpec.")
         table = ImageTable(self._prepare_image)
         image_index = [-1 if spec.image is None else table.add(spec.case_id, spec.image) for spec in specs]
-        rows = self._tokenize(specs, [None if i < 0 else table.images[i] for i in image_index])
+        images = [None if index < 0 else table.images[index] for index in image_index]
+        rows = self._tokenize(specs, images)
         candidates: list[int] = []
         candidate_offsets = [0]
         notes: list[str] = []
@@ -183,7 +188,9 @@ class Preparer:
         arrays: dict[str, npt.NDArray[Any]] = {
             "ids": np.concatenate([np.asarray(row, np.int64) for row in rows]),
             "offsets": np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-            "positions": np.concatenate([np.arange(n, dtype=np.int64) for n in lengths])[None],
+            "positions": np.concatenate(
+                [self._positions(row, image) for row, image in zip(rows, images, strict=True)], axis=1
+            ),
             "image_index": np.asarray(image_index, np.int64),
             "candidates": np.asarray(candidates, np.int64),
             "candidate_offsets": np.asarray(candidate_offsets, np.int64),
@@ -191,6 +198,12 @@ class Preparer:
         for index, image in enumerate(table.images):
             arrays |= {f"{name}.{index}": tensor for name, tensor in image.inputs.tensors.items()}
         return Pack(arrays, [spec.case_id for spec in specs], self.bundle.sha256, notes)
+
+    def _positions(self, row: list[int], image: PreparedImage | None) -> npt.NDArray[np.int64]:
+        """Return a prompt's rotary positions, shape (1 or 3, S)."""
+        if self._position_dims == 1:
+            return np.arange(len(row), dtype=np.int64)[None]
+        return multimodal_positions(row, self._image_token_id, None if image is None else image.inputs.grid)
 
     def _tokenize(self, specs: Sequence[RunSpec], images: Sequence[PreparedImage | None]) -> list[list[int]]:
         for spec in specs:

@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw
 from modalconflict.bundle import Bundle
 from modalconflict.errors import ModelError
 from modalconflict.export.parts import Decoder, ImageTensors, ModelParts
-from modalconflict.export.programs import LayerProgram, eager_attention
+from modalconflict.export.programs import LayerProgram, eager_attention, example_positions
 from modalconflict.export.runner import BundleRunner
 from modalconflict.prepare import Pack, Preparer, RunSpec
 
@@ -140,7 +140,7 @@ def _compare(
     places = (ids == parts.image_token_id).nonzero()
     cut = int(places[-1]) + 1 if len(places) else len(ids) // 2
     expected, logits = original_run(parts, ids, given)
-    walk = runner.run(ids, image, cut)
+    walk = runner.run(ids, image, cut, torch.from_numpy(pack.positions(index)))
     layers = [_difference(a, b) for a, b in zip(walk.hidden, expected, strict=True)]
     head = _difference(walk.logits, logits)
     for depth, (_, scaled) in enumerate((*layers, head)):
@@ -165,6 +165,8 @@ def _compare(
 
 def original_run(parts: ModelParts, ids: torch.Tensor, given: ImageTensors) -> tuple[torch.Tensor, torch.Tensor]:
     """Run the original once, what its layers and the final norm read caught by hooks.
+
+    A state is what the next layer reads: what a model adds between two layers is in it.
 
     Returns
     -------
@@ -200,7 +202,9 @@ def _check_shapes(decoder: Decoder, runner: BundleRunner, tolerance: float) -> l
         h = torch.randn(batch, length, sizes["hidden"], generator=generator)
         shape = (batch, sizes["kv_heads"], past, sizes["head_dim"])
         key, value = (torch.randn(shape, generator=generator) for _ in range(2))
-        cos, sin = runner._ropes[decoder.rope(0)](torch.arange(past, past + length).expand(batch, length))
+        rope = decoder.rope(0)
+        dims = runner.manifest["ropes"][rope]["position_dims"]
+        cos, sin = runner._ropes[rope](example_positions(dims, batch, past, length))
         mask = runner.mask({"mask": "causal"}, past, past + length).expand(batch, 1, length, past + length)
         ours = runner._layers[0](h.to(runner.dtype), cos, sin, mask, key.to(runner.dtype), value.to(runner.dtype))
         theirs = layer(h.to(own), cos.to(own), sin.to(own), mask.to(own), key.to(own), value.to(own))

@@ -155,6 +155,11 @@ class ModelParts:
     image_inputs
         Kind and settings of the maker of these tensors (`modalconflict.image_inputs`); by default tiles, whose number
         of tokens is measured.
+    position_dims
+        Rows of rotary positions: 1, or 3 for time, height and width.
+    inject
+        Layers, the first being 1, behind which a further output of `vision` each, [rows, d], is added to the states of the
+        image's tokens; `vision` then gives a tuple.
     """
 
     family: str
@@ -170,6 +175,8 @@ class ModelParts:
     reference: Callable[[torch.Tensor, ImageTensors], torch.Tensor]
     original_processor: Any = None
     image_inputs: dict[str, Any] = field(default_factory=lambda: {"kind": "tiles"})
+    position_dims: int = 1
+    inject: tuple[int, ...] = ()
 
 
 def take_decoder(language_model: nn.Module, head: nn.Module) -> Decoder:

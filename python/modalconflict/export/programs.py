@@ -114,12 +114,12 @@ def weightless(module: nn.Module, dtype: torch.dtype) -> nn.Module:
     torch.nn.Module
         The copy; attention set to the fused implementation with an explicit mask.
     """
-    own = own_dtype(module)
+    dtypes = stored_dtypes(module, dtype)
     memo: dict[int, Any] = {}
     for parameter in module.parameters():
-        memo[id(parameter)] = nn.Parameter(_stand_in(parameter, own, dtype), requires_grad=False)
+        memo[id(parameter)] = nn.Parameter(_stand_in(parameter, dtypes), requires_grad=False)
     for buffer in module.buffers():
-        memo.setdefault(id(buffer), _stand_in(buffer, own, dtype))
+        memo.setdefault(id(buffer), _stand_in(buffer, dtypes))
     duplicate: nn.Module = copy.deepcopy(module, memo)
     for part in duplicate.modules():
         if isinstance(part, nn.modules.batchnorm._BatchNorm):
@@ -130,18 +130,36 @@ def weightless(module: nn.Module, dtype: torch.dtype) -> nn.Module:
     return duplicate.eval()
 
 
-def own_dtype(module: nn.Module) -> torch.dtype | None:
-    """Return the dtype of a module's first floating-point parameter, None where it has no parameter."""
-    return next((p.dtype for p in module.parameters() if p.is_floating_point()), None)
+def stored_dtypes(module: nn.Module, dtype: torch.dtype) -> dict[int, torch.dtype]:
+    """Return the dtype each parameter and buffer of a module is stored in, by the tensor's `id`.
+
+    Floating-point tensors of the module's own dtype, that of its first floating-point parameter, take the bundle's. Other
+    tensors keep theirs, and so do buffers that no checkpoint holds, such as rotary frequencies: they are computed, in
+    float32 whatever the weights are.
+    """
+    own = next((p.dtype for p in module.parameters() if p.is_floating_point()), None)
+    computed = {
+        id(buffer)
+        for part in module.modules()
+        for name, buffer in part.named_buffers(recurse=False)
+        if name in part._non_persistent_buffers_set
+    }
+    return {
+        id(tensor): dtype
+        if tensor.is_floating_point() and tensor.dtype == own and id(tensor) not in computed
+        else tensor.dtype
+        for tensor in (*module.parameters(), *module.buffers())
+    }
 
 
-def stored_dtype(tensor: torch.Tensor, own: torch.dtype | None, dtype: torch.dtype) -> torch.dtype:
-    """Return the dtype a tensor is stored in: the bundle's, where it had the module's own, else unchanged."""
-    return dtype if tensor.is_floating_point() and tensor.dtype == own else tensor.dtype
+def example_positions(dims: int, batch: int, first: int, length: int) -> torch.Tensor:
+    """Return position ids of shape (B, S), or (3, B, S) with rows that differ, to trace or compare with."""
+    rows = [torch.arange(first, first + length).expand(batch, length) // (1 + row) for row in range(dims)]
+    return torch.stack(rows) if dims > 1 else rows[0].contiguous()
 
 
-def _stand_in(tensor: torch.Tensor, own: torch.dtype | None, dtype: torch.dtype) -> torch.Tensor:
-    return torch.zeros((), dtype=stored_dtype(tensor, own, dtype)).expand(tensor.shape)
+def _stand_in(tensor: torch.Tensor, dtypes: dict[int, torch.dtype]) -> torch.Tensor:
+    return torch.zeros((), dtype=dtypes[id(tensor)]).expand(tensor.shape)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,18 @@ Recipe = Callable[[Any, Any], ModelParts]
 
 _RECIPES: dict[str, Recipe] = {}
 # every module here registers its family when imported
-_FAMILY_MODULES = ("gemma3", "idefics3", "internvl", "llava", "llava_next", "llava_onevision", "pocket")
+_FAMILY_MODULES = (
+    "gemma3",
+    "idefics3",
+    "internvl",
+    "llava",
+    "llava_next",
+    "llava_onevision",
+    "pocket",
+    "qwen2_5_vl",
+    "qwen2_vl",
+    "qwen3_vl",
+)
 
 
 def register(family: str) -> Callable[[Recipe], Recipe]:

@@ -64,22 +64,29 @@ class BundleRunner:
         programs.bind(program, self.tensors, entry["prefix"])
         return program
 
-    def image_rows(self, image: ImageTensors) -> torch.Tensor:
-        """Return the rows (n, d) that the language model reads for one image, given the vision program's inputs."""
+    def image_rows(self, image: ImageTensors) -> list[torch.Tensor]:
+        """Return what the language model reads of one image, given the vision program's inputs.
+
+        Returns
+        -------
+        list of torch.Tensor
+            Each of shape (n, d): the rows in the place of the image's tokens, then those to add between layers.
+        """
         names = self.manifest["vision"]["inputs"]
-        rows: torch.Tensor = self._vision(*(programs.vision_input(name, image[name], self.dtype) for name in names))
+        out = self._vision(*(programs.vision_input(name, image[name], self.dtype) for name in names))
+        rows, *injected = out if isinstance(out, tuple) else (out,)
         if self._projector is not None:
             rows = self._projector(rows)
-        return rows.reshape(-1, rows.shape[-1])
+        return [rows.reshape(-1, rows.shape[-1]), *injected]
 
-    def embed(self, ids: torch.Tensor, image: ImageTensors | None) -> torch.Tensor:
+    def embed(self, ids: torch.Tensor, rows: torch.Tensor | None) -> torch.Tensor:
         """Return the first layer's input (1, S, d): token rows, the image's rows in the place of its tokens."""
         entry = self.manifest["embed"]
         places = ids == self.manifest["image_token_id"]
         # an image token may stand outside the embedding's rows
         h: torch.Tensor = self.tensors[entry["weight"]][ids.masked_fill(places, 0)] * entry["scale"]
-        if image is not None:
-            h[places] = self.image_rows(image)
+        if rows is not None:
+            h[places] = rows
         return h
 
     def unembed(self, h: torch.Tensor) -> torch.Tensor:
@@ -119,7 +126,13 @@ class BundleRunner:
         return mask[None, None]
 
     @torch.no_grad()
-    def run(self, ids: torch.Tensor, image: ImageTensors | None = None, cut: int = 0) -> Walk:
+    def run(
+        self,
+        ids: torch.Tensor,
+        image: ImageTensors | None = None,
+        cut: int = 0,
+        positions: torch.Tensor | None = None,
+    ) -> Walk:
         """Run one prompt, its first `cut` positions as a prefix whose keys and values the rest reads.
 
         Parameters
@@ -130,6 +143,8 @@ class BundleRunner:
             The image's inputs of the vision program by name (`modalconflict.image_inputs`), or None.
         cut
             Length of the prefix, within [0, S).
+        positions
+            Rotary positions, shape (1 or 3, S); None counts from 0.
 
         Returns
         -------
@@ -139,22 +154,42 @@ class BundleRunner:
         empty = torch.zeros(1, sizes["kv_heads"], 0, sizes["head_dim"], dtype=self.dtype)
         past: Past = [(empty, empty)] * sizes["layers"]
         # every program runs a few times on other shapes: letting the executor specialise each costs far more
+        if positions is None:
+            positions = torch.arange(len(ids))[None]
         with optimized_execution(False):
-            hidden = self._walk(self.embed(ids[None], image), ids, past, cut)
+            rows = [] if image is None else self.image_rows(image)
+            x = self.embed(ids[None], rows[0] if rows else None)
+            added = {}
+            for entry in self.manifest["inject"] if rows else []:
+                places = (ids == self.manifest["image_token_id"])[:, None]
+                added[entry["layer"]] = torch.zeros_like(x[0]).masked_scatter(places, rows[entry["output"]])
+            hidden = self._walk(x, added, positions, ids, past, cut)
         return Walk(hidden, self.unembed(hidden[-1]))
 
-    def _walk(self, x: torch.Tensor, ids: torch.Tensor, past: Past, cut: int) -> torch.Tensor:
+    def _walk(
+        self,
+        x: torch.Tensor,
+        added: dict[int, torch.Tensor],
+        positions: torch.Tensor,
+        ids: torch.Tensor,
+        past: Past,
+        cut: int,
+    ) -> torch.Tensor:
         """Walk prefix and rest; return every layer's states, shape (layers + 1, S, d)."""
         pieces = []
         for begin, end in ((0, cut), (cut, x.shape[1])):
             if begin == end:
                 continue
             h = x[:, begin:end]
-            positions = torch.arange(begin, end)[None]
-            angles = {name: rope(positions) for name, rope in self._ropes.items()}
+            here = positions[:, begin:end]
+            angles = {name: rope(here if len(here) == 1 else here[:, None]) for name, rope in self._ropes.items()}
             states, held = [h], []
-            for entry, program, (key, value) in zip(self.manifest["layers"], self._layers, past, strict=True):
+            for number, (entry, program, (key, value)) in enumerate(
+                zip(self.manifest["layers"], self._layers, past, strict=True), start=1
+            ):
                 h, key, value = program(h, *angles[entry["rope"]], self.mask(entry, begin, end, ids), key, value)
+                if number in added:
+                    h = h + added[number][begin:end]
                 states.append(h)
                 held.append((key, value))
             past = held

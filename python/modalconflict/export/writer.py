@@ -150,7 +150,7 @@ def _trace_all(
     sizes = parts.decoder.sizes
     batch, length, past = 2, 5, 3
     h = torch.zeros(batch, length, sizes["hidden"], dtype=dtype)
-    positions = torch.arange(past, past + length).expand(batch, length).contiguous()
+    positions = programs.example_positions(parts.position_dims, batch, past, length)
     mask = torch.zeros(batch, 1, length, past + length, dtype=dtype)
     key = torch.zeros(batch, sizes["kv_heads"], past, sizes["head_dim"], dtype=dtype)
     kinds = _Kinds()
@@ -177,7 +177,9 @@ def _trace_vision(parts: ModelParts, dtype: torch.dtype, kinds: _Kinds) -> None:
     example = tuple(programs.vision_input(name, tensor, dtype) for name, tensor in parts.vision_inputs.items())
     vision = programs.weightless(parts.vision, dtype)
     with torch.no_grad():
-        rows = features = vision(*example)
+        out = vision(*example)
+    features, *injected = out if isinstance(out, tuple) else (out,)
+    rows = features
     kinds.add("vision", programs.trace(vision, example, "vision tower"))
     if parts.projector is not None:
         projector = programs.weightless(parts.projector, dtype)
@@ -190,6 +192,11 @@ def _trace_vision(parts: ModelParts, dtype: torch.dtype, kinds: _Kinds) -> None:
         raise ModelError(
             f"The projector gives the shape {tuple(rows.shape)} where {wanted} is expected; the family's recipe does not "
             "fit this model."
+        )
+    if [tuple(tensor.shape) for tensor in injected] != [(rows.numel() // hidden, hidden)] * len(parts.inject):
+        raise ModelError(
+            f"The vision tower gives {len(injected)} tensors to inject where {len(parts.inject)} of shape "
+            f"({rows.numel() // hidden}, {hidden}) are expected; the family's recipe does not fit this model."
         )
     if tiles:
         parts.image_inputs["tokens"] = int(rows.shape[1])
@@ -210,11 +217,8 @@ def _write_weights(parts: ModelParts, folder: Path, dtype: torch.dtype, progress
         units.append(("projector.", parts.projector))
     writer = ShardWriter(folder)
     for done, (prefix, module) in enumerate(units, start=1):
-        own = programs.own_dtype(module)
-        writer.add(
-            (prefix + name, tensor, programs.stored_dtype(tensor, own, dtype))
-            for name, tensor in programs.named_tensors(module)
-        )
+        dtypes = programs.stored_dtypes(module, dtype)
+        writer.add((prefix + name, tensor, dtypes[id(tensor)]) for name, tensor in programs.named_tensors(module))
         progress("writing weights", done, len(units))
     writer.flush()
     return writer
@@ -253,14 +257,14 @@ def _manifest(
         # rounded as the model itself rounds it
         "embed": {"weight": "embed.weight", "scale": float(torch.tensor(decoder.embed_scale, dtype=dtype))},
         "ropes": {
-            name: {"program": program, "prefix": _rope_prefix(name), "position_dims": 1}
+            name: {"program": program, "prefix": _rope_prefix(name), "position_dims": parts.position_dims}
             for name, program in zip(decoder.ropes, names["ropes"], strict=True)
         },
         "layers": [
             {"program": kind, "prefix": f"layers.{index}.", "rope": decoder.rope(index), **decoder.mask(index)}
             for index, kind in enumerate(names["layers"])
         ],
-        "inject": [],
+        "inject": [{"layer": layer, "output": output} for output, layer in enumerate(parts.inject, start=1)],
         "vision": {"program": "vision", "prefix": "vision.", "inputs": list(parts.vision_inputs)},
         "projector": None if parts.projector is None else {"program": "projector", "prefix": "projector."},
         "unembed": {
