@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from modalconflict.errors import ModelError
+from modalconflict.errors import InvalidArgument, ModelError
 from modalconflict.image_inputs import ImageInputs, make_image_inputs
-from modalconflict.pixels import ImageLike, pixels_by_spec, read_image
+from modalconflict.pixels import ImageLike, first_line, pixels_by_spec, read_image
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,8 @@ class ImagePreparer:
 
         Raises
         ------
+        InvalidArgument
+            If the processor does not take the image: one of extreme shape, for some.
         ModelError
             If the processor and the model disagree on the number of image tokens.
         """
@@ -62,12 +64,17 @@ class ImagePreparer:
             processed = {"pixel_values": pixels_by_spec(image, self._prompt["pixels"])[None]}
             inputs = make_image_inputs(processed, size, settings)
             return PreparedImage(inputs, str(self._prompt["image_token"]) * inputs.rows)
-        out = self._processor(
-            images=[image],
-            text=[self._prompt["image_token"]],
-            return_tensors="np",
-            return_text_replacement_offsets=True,
-        )
+        try:
+            out = self._processor(
+                images=[image],
+                text=[self._prompt["image_token"]],
+                return_tensors="np",
+                return_text_replacement_offsets=True,
+            )
+        except ValueError as error:
+            raise InvalidArgument(
+                f"The image of case '{case_id}' cannot be processed ({first_line(error)}); crop it or leave it out."
+            ) from error
         tokens = int((np.asarray(out["input_ids"][0]) == self._token_id).sum())
         if tokens == 0:
             raise ModelError(

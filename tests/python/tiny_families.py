@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from transformers import (
 
 from modalconflict.processors import image_only
 from tiny_models import tiny_tokenizer, widen_
+from tiny_qwen import QWEN_FAMILIES, tiny_qwen
 
 IMAGE_FIRST = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{% for part in message['content'] %}"
@@ -250,6 +251,7 @@ FAMILIES: dict[str, Callable[[], tuple[Any, Any]]] = {
     "internvl": internvl,
     "idefics3": idefics3,
     "smolvlm": smolvlm,
+    **{family: partial(tiny_qwen, family) for family in QWEN_FAMILIES},
 }
 
 torch.set_num_threads(1)
