@@ -68,7 +68,7 @@ def test_vision_programs_take_any_number_of_images(kind: str, images: int) -> No
     side = 56 if kind == "llava" else 32
     pixels = torch.randn(images, 3, side, side, generator=torch.Generator().manual_seed(images))
     with torch.no_grad():
-        ours = runner.image_rows({"pixel_values": pixels})
+        ours = runner.image_rows({"pixel_values": pixels})[0]
         if kind == "llava":
             theirs = torch.stack(list(model.get_image_features(pixels).pooler_output))
         else:
@@ -172,7 +172,9 @@ def test_siglip_tower_read_at_one_layer_or_several(layers: int | list[int], tmp_
     pixels = torch.randn(2, 3, 56, 56, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         theirs = torch.stack(list(model.get_image_features(pixels).pooler_output))
-        torch.testing.assert_close(runner.image_rows({"pixel_values": pixels}), theirs.flatten(0, 1), atol=1e-5, rtol=0)
+        torch.testing.assert_close(
+            runner.image_rows({"pixel_values": pixels})[0], theirs.flatten(0, 1), atol=1e-5, rtol=0
+        )
     blocks = {name.split(".")[2] for name in runner.tensors if name.startswith("vision.blocks.")}
     assert len(blocks) == (2 if layers == -2 else 3)
 
