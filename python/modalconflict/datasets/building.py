@@ -65,7 +65,8 @@ class DatasetBuilder:
             metadata={VERSION_KEY: MANIFEST_VERSION, OPTIONS_KEY: self._described},
         )
         self.finished = False
-        _drop_unmarked(folder)
+        with suppress(OSError):  # what the folder cannot do is said by the claim
+            _drop_unmarked(folder)
         if claim_folder(folder, "dataset", _holds_dataset):
             there = _options_of(folder)
             unfinished = not (folder / MANIFEST_FILE).is_file()

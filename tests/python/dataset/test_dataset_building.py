@@ -1,18 +1,22 @@
 """Making a dataset that is killed, refused, or has no room: what is left can be gone on with, and nothing is half there."""
 
 import hashlib
+import json
 import os
 import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import pytest
+from PIL import Image
 
 import modalconflict as mc
 from modalconflict.datasets import color
 from modalconflict.datasets.building import WORK, DatasetBuilder
+from pictures import GOOD, shades
 
 MAKE = """
 import sys
@@ -140,8 +144,6 @@ def test_full_disk_is_one_sentence_and_leaves_no_half_file(small_disk):
     left = [p for p in (small_disk / "d").rglob("*") if p.is_file()]
     assert not [p for p in left if p.suffix in (".part", ".tmp")]
     assert not (small_disk / "d" / "manifest.parquet").exists()
-    from PIL import Image
-
     for path in left:
         if path.suffix == ".png":
             Image.open(path).load()
@@ -159,16 +161,89 @@ def test_full_disk_while_the_manifest_is_joined(small_disk):
     assert len(DatasetBuilder(small_disk / "d", {"kind": "test"}).finish()) == 84
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_unwritable_folder(tmp_path):
-    tmp_path.chmod(0o500)
-    try:
-        with pytest.raises(mc.IoError, match="cannot make the folder .*Permission denied; name another folder"):
-            mc.datasets.color_recognition(groups=1, out=tmp_path / "d")
-    finally:
-        tmp_path.chmod(0o700)
+@pytest.fixture
+def nobody(tmp_path):
+    """The rest of the test has no more rights than anybody: root may write everywhere."""
+    mc.datasets.color_recognition(groups=1, out=tmp_path / "warm")  # all modules are loaded
+    if os.geteuid() == 0:
+        os.seteuid(65534)
+        yield
+        os.seteuid(0)
+    else:
+        yield
+
+
+def test_unwritable_folder(nobody):
+    with tempfile.TemporaryDirectory() as mine:
+        os.chmod(mine, 0o500)
+        with pytest.raises(mc.IoError, match=r"cannot make the folder .*Permission denied; name another folder"):
+            mc.datasets.color_recognition(groups=1, out=f"{mine}/d")
+        with pytest.raises(mc.IoError, match=r"cannot write .*Permission denied; check free space and permissions"):
+            mc.datasets.color_recognition(groups=1, out=mine)
+        assert os.listdir(mine) == []
+        os.chmod(mine, 0o000)
+        with pytest.raises(mc.IoError, match="cannot look into .*Permission denied"):
+            mc.datasets.color_recognition(groups=1, out=mine)
+        os.chmod(mine, 0o700)
 
 
 def test_folder_that_nobody_may_write_to():
     with pytest.raises(mc.IoError, match=r"cannot make the folder '/proc/modalconflict'.*name another folder"):
         mc.datasets.color_recognition(groups=1, out="/proc/modalconflict")
+
+
+IMPORT = """
+import sys
+import modalconflict as mc
+mc.datasets.from_table(sys.argv[1], out=sys.argv[2])
+"""
+
+
+def table_of(folder, count):
+    for number, png in enumerate(shades(count)):
+        (folder / f"{number}.png").write_bytes(png)
+    rows = [json.dumps({**GOOD, "image": f"{number}.png"}) for number in range(count)]
+    (folder / "t.jsonl").write_text("\n".join(rows))
+    return folder / "t.jsonl"
+
+
+def test_killed_import_is_begun_again_and_ends_byte_identical(tmp_path):
+    (tmp_path / "table").mkdir()
+    path = table_of(tmp_path / "table", 3000)
+    subprocess.run([sys.executable, "-c", IMPORT, str(path), str(tmp_path / "whole")], check=True)
+    moments, kills = random.Random(1), 0
+    for _ in range(3):
+        process = subprocess.Popen([sys.executable, "-c", IMPORT, str(path), str(tmp_path / "d")])
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "d").exists() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.001)
+        try:
+            process.wait(moments.uniform(0.0, 0.3))
+        except subprocess.TimeoutExpired:
+            os.kill(process.pid, signal.SIGKILL)
+            kills += 1
+        process.wait()
+    assert kills >= 1
+    subprocess.run([sys.executable, "-c", IMPORT, str(path), str(tmp_path / "d")], check=True)
+    assert checksums(tmp_path / "d") == checksums(tmp_path / "whole")
+
+
+def test_unfinished_import_does_not_hold_up_a_corrected_one(tmp_path):
+    path = table_of(tmp_path, 3)
+    DatasetBuilder(tmp_path / "d", {"kind": "import", "source": "another"})  # killed: only its mark is there
+    assert len(mc.datasets.from_table(path, out=tmp_path / "d")) == 3
+    with path.open("a") as handle:
+        handle.write("\n" + json.dumps({**GOOD, "image": "0.png"}))
+    with pytest.raises(mc.IoError, match="holds another dataset .*source_sha256"):
+        mc.datasets.from_table(path, out=tmp_path / "d")
+
+
+def test_full_disk_while_importing(small_disk, tmp_path):
+    path = table_of(tmp_path, 1)
+    noise = [random.Random(i).randbytes(3 * 400 * 400) for i in range(5)]
+    for number, pixels in enumerate(noise):
+        Image.frombytes("RGB", (400, 400), pixels).save(tmp_path / f"{number}.png")
+    path.write_text("\n".join(json.dumps({**GOOD, "image": f"{i}.png"}) for i in range(5)))
+    with pytest.raises(mc.IoError, match="cannot write the image .*No space left on device"):
+        mc.datasets.from_table(path, out=small_disk / "d")
+    assert list(small_disk.iterdir()) == []
