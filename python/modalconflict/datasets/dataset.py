@@ -49,6 +49,15 @@ class Dataset:
     def _file(self) -> pq.FileMetaData:
         return pq.read_metadata(self.path / MANIFEST_FILE)
 
+    @property
+    def _schema(self) -> pa.Schema:
+        return pq.read_schema(self.path / MANIFEST_FILE) if self._read is None else self._read.schema
+
+    @property
+    def column_names(self) -> list[str]:
+        """The manifest's columns."""
+        return list(self._schema.names)
+
     def __len__(self) -> int:
         """Return the number of cases."""
         return int(self._file.num_rows if self._read is None else self._read.num_rows)
@@ -79,8 +88,7 @@ class Dataset:
     @property
     def options(self) -> dict[str, Any]:
         """What the dataset was made with; empty for one made elsewhere."""
-        schema = pq.read_schema(self.path / MANIFEST_FILE) if self._read is None else self._read.schema
-        metadata = schema.metadata or {}
+        metadata = self._schema.metadata or {}
         return dict(json.loads(metadata[OPTIONS_KEY])) if OPTIONS_KEY in metadata else {}
 
     def batches(self, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:

@@ -73,7 +73,8 @@ def _chosen(dataset: Dataset, groups: int) -> dict[int, dict[str, Any]]:
     groups = min(groups, len(numbers))
     wanted = {numbers[i * len(numbers) // groups] for i in range(groups)}
     found: dict[int, dict[str, Any]] = {}
-    for batch in dataset.batches(_COLUMNS_READ):
+    optional = [name for name in ("control",) if name in dataset.column_names]
+    for batch in dataset.batches([*_COLUMNS_READ, *optional]):
         for row in batch.to_pylist():
             if row["group"] in wanted:
                 group = found.setdefault(row["group"], {"pictures": {}, **row})
@@ -124,6 +125,9 @@ def _side_by_side(dataset: Dataset, chosen: dict[int, dict[str, Any]]) -> Image.
 def _caption(draw: ImageDraw.ImageDraw, at: tuple[int, int], width: int, number: int, group: dict[str, Any]) -> None:
     answers = f"image: {group['answer_vision']}  ·  text: {group['answer_text']}"
     what = group["target"] or f"group {number}"
+    control = group.get("control", "none")
+    if control != "none":
+        answers += f"  ·  {control.replace('_', ' ')}"
     draw.text(at, _fitted(draw, f"{what}  ·  {answers}", width, 14), _INK, _font(14))
     draw.text((at[0], at[1] + 20), _fitted(draw, group["text"], width, 12), _SOFT, _font(12))
 
