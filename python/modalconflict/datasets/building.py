@@ -57,7 +57,7 @@ class DatasetBuilder:
         self, folder: Path, options: Mapping[str, Any], optional: Iterable[str] = (), restarts: bool = False
     ) -> None:
         self.folder = folder
-        self._made = not folder.exists()
+        self._made = not os.path.lexists(folder)
         self._work = folder / WORK
         self._described = json.dumps(options, sort_keys=True, allow_nan=False)
         self._schema = pa.schema(

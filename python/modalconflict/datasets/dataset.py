@@ -145,7 +145,7 @@ class Dataset:
 def read_manifest(folder: Path) -> pa.Table:
     """Read and check a folder's manifest, without looking at the pictures; errors as in :func:`load`."""
     manifest = folder / MANIFEST_FILE
-    if not manifest.is_file():
+    if not os.path.isfile(manifest):
         raise IoError(
             f"'{folder}' holds no {MANIFEST_FILE}; give a folder that 'modalconflict generate' or 'import' has finished"
         )
@@ -199,7 +199,7 @@ def load(path: str | Path) -> Dataset:
             continue
         checked.add(image)
         where = f"'{folder / MANIFEST_FILE}', column 'image', row {row}"
-        if not (folder / image).is_file():
+        if not os.path.isfile(folder / image):
             raise IoError(f"{where}: the image '{image}' is missing; make the dataset again")
         if not os.path.realpath(folder / image).startswith(root + os.sep):
             raise IoError(f"{where}: '{image}' is a link out of the dataset's folder; put the file itself there")

@@ -303,8 +303,15 @@ def test_what_is_no_table_at_all(tmp_path):
     (tmp_path / "t.parquet").write_bytes(b"PAR1 not really")
     with pytest.raises(mc.IoError, match="cannot be read as Parquet"):
         mc.datasets.from_table(tmp_path / "t.parquet", out=tmp_path / "d")
+    for name in ("none.csv", "x" * 300 + ".csv", "a\x00b.csv"):
+        with pytest.raises(mc.IoError, match="does not exist"):
+            mc.datasets.from_table(tmp_path / name, out=tmp_path / "d")
     with pytest.raises(mc.IoError, match="does not exist"):
-        mc.datasets.from_table(tmp_path / "none.csv", out=tmp_path / "d")
+        mc.datasets.from_table(pd.DataFrame(rows_of(1)), out=tmp_path / "d", images="x" * 300)
+    with pytest.raises(mc.IoError, match="name another folder"):
+        mc.datasets.from_table(pd.DataFrame(rows_of(1)), out=tmp_path / ("x" * 300))
+    with pytest.raises(mc.IoError, match=r"holds no manifest\.parquet"):
+        mc.datasets.load(tmp_path / ("x" * 300))
     (tmp_path / "t.pkl").write_bytes(b"\x80\x04.")
     with pytest.raises(mc.InvalidArgument, match=r"no table that can be read; give one of \.parquet"):
         mc.datasets.from_table(tmp_path / "t.pkl", out=tmp_path / "d")

@@ -64,7 +64,7 @@ class ImageStore:
         self._root = root
         self._link = link
         self._known: OrderedDict[str, StoredImage] = OrderedDict()
-        if root is not None and not root.is_dir():
+        if root is not None and not os.path.isdir(root):
             raise IoError(f"the image folder '{root}' does not exist; name the folder that the table's paths begin at")
 
     def add(self, value: Any, place: Place) -> StoredImage:

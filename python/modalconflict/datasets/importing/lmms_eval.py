@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -95,4 +96,4 @@ def _numbered(folder: Path, doc_id: Any, place: Place) -> str | None:
     if not stem.replace("_", "").replace("-", "").isalnum():
         return stem
     endings = (*SUFFIXES.values(), ".jpeg")
-    return next((stem + ending for ending in endings if (folder / (stem + ending)).is_file()), f"{stem}.png")
+    return next((stem + ending for ending in endings if os.path.isfile(folder / (stem + ending))), f"{stem}.png")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -101,4 +102,4 @@ def _file(folder: Path, image_id: Any, place: Place) -> str | None:
     if not stem.isascii() or not stem.replace("_", "").isalnum():
         return stem  # no COCO name: refused as a path
     names = [pattern.format(stem) for pattern in _PLACES]
-    return next((name for name in names if (folder / name).is_file()), names[0])
+    return next((name for name in names if os.path.isfile(folder / name)), names[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +83,7 @@ def open_table(source: Any) -> Table:
         suffix = path.suffix.lower()
         if suffix not in SUFFIXES:
             raise InvalidArgument(f"'{path}' is no table that can be read; give one of {', '.join(SUFFIXES)}")
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise IoError(f"the table '{path}' does not exist; name a {suffix} file")
         columns = _header(path) if suffix in (".parquet", ".csv", ".tsv") else None
         return Table(path.name, path, _once(columns, path.name), None)
