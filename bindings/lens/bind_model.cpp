@@ -66,6 +66,8 @@ py::dict reads_dict(PackReads&& reads) {
     out["top_k_entropy"] = take(std::move(reads.top_k_entropy), {n});
     out["log_normalizer"] = take(std::move(reads.log_normalizer), {n});
     out["answer_ids"] = std::move(reads.answer_ids);
+    out["answer_log_probs"] = std::move(reads.answer_log_probs);
+    out["answer_log_prob"] = take(std::move(reads.answer_log_prob), {n});
     std::vector<bool> stopped(reads.answer_stopped.begin(), reads.answer_stopped.end());
     out["answer_stopped"] = stopped;
     out["status"] = std::move(reads.status);
@@ -127,11 +129,13 @@ py::dict run_model(const Model& model, const py::object& pack, const std::vector
 
 void bind_model(py::module_& m) {
     py::class_<Model>(m, "Model", "A model loaded from a bundle.")
-        .def(py::init([](const std::filesystem::path& bundle, bool checksums, const std::string& device, int threads) {
+        .def(py::init([](const std::filesystem::path& bundle, bool checksums, const std::string& device, int threads,
+                         std::optional<std::int64_t> memory_limit_bytes) {
                  const py::gil_scoped_release release;
-                 return std::make_unique<Model>(bundle, LoadOptions{checksums, device, threads});
+                 return std::make_unique<Model>(bundle, LoadOptions{checksums, device, threads, memory_limit_bytes});
              }),
-             py::arg("bundle"), py::arg("checksums") = true, py::arg("device") = "cpu", py::arg("threads") = 0)
+             py::arg("bundle"), py::arg("checksums") = true, py::arg("device") = "cpu", py::arg("threads") = 0,
+             py::arg("memory_limit_bytes") = py::none())
         .def_property_readonly("info", [](const Model& model) { return info_of(model.bundle()); })
         .def("run", [](const Model& model, const py::object& pack, const std::vector<HookTuple>& hooks, int top_k,
                        int max_new_tokens, int batch_size, std::int64_t kv_memory_bytes, bool share_prefixes,

@@ -15,8 +15,9 @@ __version__ = "0.1.0"
 
 # public name -> submodule that defines it
 _LAZY: dict[str, str] = {
-    "HiddenState": "model",
-    "Hook": "model",
+    "ActivationCache": "hooks",
+    "HiddenState": "hooks",
+    "Hook": "hooks",
     "LogitLens": "model",
     "Model": "model",
     "PackReads": "model",

@@ -18,91 +18,18 @@ import numpy.typing as npt
 import torch
 
 from modalconflict.errors import InvalidArgument
+from modalconflict.hooks import ActivationCache, HiddenState, Hook
 from modalconflict.lens_module import _lens
 
 if TYPE_CHECKING:
     from modalconflict.prepare import Pack, Preparer, RunSpec
 
-__all__ = ["HiddenState", "Hook", "LogitLens", "Model", "PackReads", "load_model"]
+__all__ = ["ActivationCache", "HiddenState", "Hook", "LogitLens", "Model", "PackReads", "load_model"]
 
 MAX_THREADS = 1024  # far beyond any machine this runs on; thousands of threads end the process
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 Float32Array = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class HiddenState:
-    """What a hook is shown: the hidden states of one batch of runs between two layers.
-
-    Attributes
-    ----------
-    layer
-        0 for the embedding's output, l for the output of layer l (the first layer is 1).
-    runs
-        The pack's number of each row's run, shape (B,).
-    lengths
-        Tokens of each row's prompt, shape (B,).
-    hidden
-        Shape (B, d) for the answer position, (B, S, d) for all positions (padded on the right), (B, p, d) for p listed
-        ones. A view of the engine's own memory, not a copy; it stays valid for as long as it is kept.
-    """
-
-    layer: int
-    runs: IntArray
-    lengths: IntArray
-    hidden: torch.Tensor
-
-
-@dataclass(frozen=True)
-class Hook:
-    """A function called between two layers, which may read the hidden state or replace it.
-
-    Hooks see the pass over the prompt, batch by batch, in the order given. A hook on other positions than the answer's
-    sees whole prompts, so runs then share no prefix and the pass takes longer.
-
-    Attributes
-    ----------
-    call
-        Called with a `HiddenState`. A tensor it returns (a new one, or the state's own after editing it in place) of the
-        state's shape is what the next layer reads; None leaves the state as it is. An exception ends the run.
-    layers
-        Layers to be called after, 0 being the embedding; None: all.
-    positions
-        "answer" (the last position of the prompt, which predicts the answer's first token), "all", or a sequence of token
-        positions, negative ones counted from the prompt's end.
-    generated
-        Whether to call it for each generated token too, shown as the answer position.
-
-    Examples
-    --------
-    >>> states = {}
-    >>> def keep(state):
-    ...     states[state.layer] = state.hidden
-    >>> hook = Hook(keep, layers=[0, 4])
-    >>> hook.positions
-    'answer'
-    """
-
-    call: Callable[[HiddenState], torch.Tensor | None]
-    layers: Sequence[int] | None = None
-    positions: Literal["answer", "all"] | Sequence[int] = "answer"
-    generated: bool = False
-
-    def _as_tuple(self) -> tuple[Callable[..., torch.Tensor | None], list[int], str, list[int], bool]:
-        def called(layer: int, runs: IntArray, lengths: IntArray, hidden: torch.Tensor) -> torch.Tensor | None:
-            return self.call(HiddenState(layer, runs, lengths, hidden))
-
-        if self.layers is not None and not len(self.layers):
-            raise InvalidArgument("A hook has an empty list of layers; name one, or pass None for all.")
-        layers = [] if self.layers is None else [int(layer) for layer in self.layers]
-        if isinstance(self.positions, str):
-            if self.positions not in ("answer", "all"):
-                raise InvalidArgument(
-                    f"A hook has the unknown positions '{self.positions}'; use 'answer', 'all' or a list of positions."
-                )
-            return called, layers, self.positions, [], self.generated
-        return called, layers, "listed", [int(position) for position in self.positions], self.generated
 
 
 @dataclass
@@ -130,6 +57,10 @@ class PackReads:
         as one, and log sum e^z.
     answer_ids : list of list of int
         Greedy tokens up to the stop token, which is left out.
+    answer_log_probs : list of list of float
+        Log-probability of each of these tokens given what precedes it, nats.
+    answer_log_prob : ndarray, shape (n,)
+        Their sum, log p(answer | prompt) without the stop token; 0 for an empty answer, NaN where there is none.
     answer_stopped : list of bool
         Whether a stop token ended the answer, rather than `max_new_tokens`.
     status : list of str
@@ -156,6 +87,8 @@ class PackReads:
     top_k_entropy: FloatArray
     log_normalizer: FloatArray
     answer_ids: list[list[int]]
+    answer_log_probs: list[list[float]]
+    answer_log_prob: FloatArray
     answer_stopped: list[bool]
     status: list[str]
     stats: dict[str, float]
@@ -197,11 +130,14 @@ class Model:
         The bundle's folder.
     info
         family, source, dtype, sizes, stop_token_ids, versions, and sha256 (of bundle.json, which lists every other file's).
+    memory_limit
+        In GiB, as given to `load_model`.
     """
 
-    def __init__(self, engine: Any, path: Path) -> None:
+    def __init__(self, engine: Any, path: Path, memory_limit: float | None = None) -> None:
         self._engine = engine
         self.path = path
+        self.memory_limit = memory_limit
         self.info: dict[str, Any] = engine.info
 
     def __repr__(self) -> str:
@@ -227,12 +163,12 @@ class Model:
     def run(
         self,
         pack: Pack | Mapping[str, npt.NDArray[Any]] | str | os.PathLike[str],
-        hooks: Sequence[Hook | Callable[[HiddenState], torch.Tensor | None]] = (),
+        hooks: Sequence[Hook | ActivationCache | Callable[[HiddenState], torch.Tensor | None]] = (),
         *,
         top_k: int = 5,
         max_new_tokens: int = 8,
         batch_size: int = 64,
-        memory_limit: int = 2 << 30,
+        kv_memory: float = 2.0,
         share: bool = True,
         stop_after_layer: int | None = None,
     ) -> PackReads:
@@ -246,15 +182,16 @@ class Model:
         pack
             From a preparer, or its arrays by name, or the path of a saved pack.
         hooks
-            Hooks, or plain functions, which are called at the answer position of every layer.
+            Hooks, caches, or plain functions, which are called at the answer position of every layer; in this order.
         top_k
             Best tokens kept a lens row, 1 to 1000.
         max_new_tokens
             Length of the greedy answer in tokens, at least 1.
         batch_size
             Most runs in one pass through the layers.
-        memory_limit
-            Most bytes for the attention's keys and values; a pass takes fewer runs when their prompts are long.
+        kv_memory
+            Most memory for the attention's keys and values, in GiB; runs pass in smaller batches when their prompts are
+            long. The memory limit of `load_model` may leave less.
         share
             Whether runs that begin with the same image and tokens share the pass over them.
         stop_after_layer
@@ -277,14 +214,16 @@ class Model:
         source = getattr(pack, "arrays", pack)
         if not isinstance(source, (Mapping, str, os.PathLike)):
             raise InvalidArgument(f"pack is a {type(pack).__name__}; pass a Pack, a dict of arrays or a path.")
-        tuples = [(hook if isinstance(hook, Hook) else Hook(hook))._as_tuple() for hook in hooks]
+        count = int(self.info["sizes"]["layers"])
+        chosen = [hook._begin() if isinstance(hook, ActivationCache) else hook for hook in hooks]
+        tuples = [(hook if isinstance(hook, Hook) else Hook(hook))._as_tuple(count) for hook in chosen]
         reads: dict[str, Any] = self._engine.run(
             dict(source) if isinstance(source, Mapping) else Path(source),
             hooks=tuples,
             top_k=top_k,
             max_new_tokens=max_new_tokens,
             batch_size=batch_size,
-            kv_memory_bytes=memory_limit,
+            kv_memory_bytes=gibibytes(kv_memory, "kv_memory"),
             share_prefixes=share,
             stop_after_layer=stop_after_layer,
         )
@@ -350,7 +289,12 @@ class LogitLens:
 
 
 def load_model(
-    bundle: str | os.PathLike[str], *, trust: bool = False, threads: int | None = None, device: str = "cpu"
+    bundle: str | os.PathLike[str],
+    *,
+    trust: bool = False,
+    threads: int | None = None,
+    device: str = "cpu",
+    memory_limit: float | None = None,
 ) -> Model:
     """Load a bundle: verify it, map its weights and bind them to its programs.
 
@@ -368,6 +312,10 @@ def load_model(
         Threads of the tensor library, for the whole process; None leaves them as they are.
     device
         "cpu", or "cuda" where torch has it. The lens itself reads on the CPU.
+    memory_limit
+        Most memory in GiB for weights, keys and values, and intermediate results together; torch and Python come on top.
+        Where the weights take more than three quarters of it, layers are read from their files one by one, each once for
+        all runs of a pass, the next one while the present one works: the same numbers, from a model larger than memory.
 
     Returns
     -------
@@ -380,9 +328,25 @@ def load_model(
     ModelError
         If its programs, weights and description do not fit together.
     InvalidArgument
-        If `threads` is below 1, or the device is not to be had.
+        If `threads` is below 1, the device is not to be had, or the memory limit is too small for any prompt (the message
+        says what would do).
     """
     if threads is not None and not 1 <= threads <= MAX_THREADS:
         raise InvalidArgument(f"threads is {threads}; give 1 to {MAX_THREADS}, or None to leave them as they are.")
     path = Path(bundle)
-    return Model(_lens.Model(path, checksums=not trust, device=device, threads=threads or 0), path)
+    limit = None if memory_limit is None else gibibytes(memory_limit, "memory_limit")
+    engine = _lens.Model(path, checksums=not trust, device=device, threads=threads or 0, memory_limit_bytes=limit)
+    return Model(engine, path, memory_limit)
+
+
+def gibibytes(amount: float, name: str) -> int:
+    """Return an amount of memory in GiB as bytes.
+
+    Raises
+    ------
+    InvalidArgument
+        If it is not a number above 0.
+    """
+    if isinstance(amount, bool) or not isinstance(amount, (int, float)) or not 0 < amount < 2**30:
+        raise InvalidArgument(f"{name} is {amount!r}; give an amount of memory in GiB, such as 6 or 0.5.")
+    return max(1, int(amount * 2**30))

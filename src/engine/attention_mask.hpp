@@ -17,6 +17,8 @@ struct AttentionLayout {
     std::vector<std::int64_t> key_place;    ///< [rows, keys]; -1: padding, seen by nobody
     std::vector<std::int64_t> query_block;  ///< [rows, queries] number of the image block, -1: text; empty: no images
     std::vector<std::int64_t> key_block;    ///< [rows, keys]
+    std::vector<std::int64_t> query_run;    ///< [rows, queries] number of the run; empty: one run a row
+    std::vector<std::int64_t> key_run;      ///< [rows, keys]; -1: of the shared prefix, seen by every run of the row
 
     /// A pass over places past .. past + queries - 1 behind past earlier ones, the same in every row.
     [[nodiscard]] static AttentionLayout contiguous(std::int64_t past, std::int64_t queries);

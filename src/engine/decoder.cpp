@@ -35,20 +35,62 @@ void expect_shape(const at::Tensor& tensor, std::vector<std::int64_t> wanted, co
 
 }  // namespace
 
-Decoder::Decoder(const Bundle& bundle, at::Device device) : bundle_(bundle), device_(device), weights_(bundle, device) {
-    embed_ = weights_.get(bundle.embed_weight);
+Decoder::Decoder(const Bundle& bundle, at::Device device, std::optional<std::int64_t> memory_limit_bytes)
+    : bundle_(bundle), device_(device), weights_(bundle, device, on_host(memory_limit_bytes)),
+      budget_(model_bytes(), memory_limit_bytes), library_(bundle, weights_, device),
+      layers_(bundle, weights_, library_, device, budget_.streams()) {
+    embed_ = weights_.get(bundle.embed_weight).to(device);
     if (embed_.dim() != 2 || embed_.size(1) != bundle.sizes.hidden) {
         expect_shape(embed_, {bundle.sizes.vocab, bundle.sizes.hidden}, "weight '" + bundle.embed_weight + "'");
     }
     check_unembed(bundle);
-    ProgramLibrary library(bundle, weights_, device);
-    for (const auto& [name, rope] : bundle.ropes) ropes_.emplace(name, library.bind(rope.part, 1));
+    for (const auto& [name, rope] : bundle.ropes) ropes_.emplace(name, library_.bind(rope.part, 1));
     for (const auto& layer : bundle.layers) {
-        layers_.push_back(library.bind(layer.part, 6));
         sees_image_blocks_ = sees_image_blocks_ || bidirectional_in_images(layer.mask);
     }
-    if (bundle.vision) vision_ = library.bind(bundle.vision->part, bundle.vision->inputs.size());
-    if (bundle.projector) projector_ = library.bind(*bundle.projector, 1);
+    if (bundle.vision) vision_ = library_.bind(bundle.vision->part, bundle.vision->inputs.size());
+    if (bundle.projector) projector_ = library_.bind(*bundle.projector, 1);
+}
+
+// On another device than the CPU: the lens reads on the CPU, and under a limit the layers come one by one.
+std::vector<std::string> Decoder::on_host(std::optional<std::int64_t> memory_limit_bytes) const {
+    std::vector<std::string> names{bundle_.unembed.weight, bundle_.unembed.norm_weight};
+    if (bundle_.unembed.norm_bias) names.push_back(*bundle_.unembed.norm_bias);
+    if (bundle_.unembed.bias) names.push_back(*bundle_.unembed.bias);
+    if (memory_limit_bytes) {
+        for (const auto& layer : bundle_.layers) names.push_back(layer.part.prefix);
+    }
+    return names;
+}
+
+ModelBytes Decoder::model_bytes() const {
+    ModelBytes bytes;
+    for (const auto& layer : bundle_.layers) {
+        bytes.layers.push_back(weights_.bytes(layer.part.prefix));
+        // A matrix's rows are the width of what it computes; the rest of a layer (norms, sums, scores) is of the hidden width.
+        std::int64_t width = 12 * bundle_.sizes.hidden;
+        for (const auto& name : weights_.names(layer.part.prefix)) {
+            const auto& weight = weights_.get(name);
+            if (weight.dim() == 2) width += std::max(weight.size(0), weight.size(1));
+        }
+        bytes.activation_per_token =
+            std::max(bytes.activation_per_token, width * static_cast<std::int64_t>(item_size(bundle_.dtype)));
+    }
+    if (bundle_.vision) bytes.vision += weights_.bytes(bundle_.vision->part.prefix);
+    if (bundle_.projector) bytes.vision += weights_.bytes(bundle_.projector->prefix);
+    bytes.embedding = weights_.bytes(bundle_.embed_weight);
+    if (bundle_.unembed.weight != bundle_.embed_weight) bytes.unembedding = weights_.bytes(bundle_.unembed.weight);
+    return bytes;
+}
+
+void Decoder::release_idle() const {
+    if (!budget_.streams()) return;
+    std::vector<std::string> idle{bundle_.embed_weight, bundle_.unembed.weight};
+    if (bundle_.vision) idle.push_back(bundle_.vision->part.prefix);
+    if (bundle_.projector) idle.push_back(bundle_.projector->prefix);
+    for (const auto& name : idle) {
+        for (const auto& range : weights_.mapped(name)) release_pages(range);
+    }
 }
 
 void Decoder::check_unembed(const Bundle& bundle) const {
@@ -150,32 +192,63 @@ KeyValue Decoder::empty_past(std::int64_t rows) const {
     return {empty, empty};
 }
 
-void Decoder::walk(const Pass& pass) const {
-    at::Tensor hidden = pass.hidden;
-    const auto rows = hidden.size(0);
+namespace {
+
+// Whether a walk ends well or by an exception, its layers rest.
+class AtTheEnd {
+public:
+    explicit AtTheEnd(std::function<void()> action) : action_(std::move(action)) {}
+    ~AtTheEnd() { action_(); }
+    AtTheEnd(const AtTheEnd&) = delete;
+    AtTheEnd& operator=(const AtTheEnd&) = delete;
+
+private:
+    std::function<void()> action_;
+};
+
+// A pass on its way through the layers.
+struct Walker {
+    const Pass* pass = nullptr;
+    at::Tensor hidden;
     std::map<std::string, std::vector<at::Tensor>> angles;
     std::map<std::pair<MaskKind, std::int64_t>, at::Tensor> masks;
-    if (!pass.observe(0, hidden)) return;
-    for (std::size_t i = 0; i < layers_.size(); ++i) {
+};
+
+}  // namespace
+
+void Decoder::walk(std::span<const Pass> passes) const {
+    const AtTheEnd rest([this] { layers_.rest(); });
+    std::vector<Walker> walkers;
+    for (const auto& pass : passes) {
+        Walker walker{&pass, pass.hidden, {}, {}};
+        if (pass.observe(0, walker.hidden)) walkers.push_back(std::move(walker));
+    }
+    for (std::size_t i = 0; i < layers_.size() && !walkers.empty(); ++i) {
         const auto& layer = bundle_.layers[i];
-        auto& angle = angles[layer.rope];
-        if (angle.empty()) angle = ropes_.at(layer.rope)({pass.positions}, 2);
-        auto& mask = masks[{layer.mask, layer.window}];
-        if (!mask.defined()) mask = mask_for(pass.layout, layer, rows);
-        const KeyValue past = pass.past(i);
-        auto result = layers_[i]({hidden, angle[0], angle[1], mask, past.keys, past.values}, 3);
-        if (result[0].sizes() != hidden.sizes()) {
-            throw ModelError("layer " + std::to_string(i + 1) + " returned a hidden state of shape " +
-                             shape_text(result[0].sizes()) + " instead of " + shape_text(hidden.sizes()) +
-                             "; export the model again");
-        }
-        hidden = std::move(result[0]);
-        for (const auto& injection : pass.injections) {
-            if (injection.layer != static_cast<std::int64_t>(i) + 1) continue;
-            hidden = hidden.reshape({-1, hidden.size(-1)}).index_add(0, injection.places, injection.rows).view_as(hidden);
-        }
-        if (pass.keep) pass.keep(i, {std::move(result[1]), std::move(result[2])});
-        if (!pass.observe(static_cast<std::int64_t>(i) + 1, hidden)) return;
+        const Program program = layers_.use(i);
+        std::erase_if(walkers, [&](Walker& walker) {
+            const auto rows = walker.hidden.size(0);
+            auto& angle = walker.angles[layer.rope];
+            if (angle.empty()) angle = ropes_.at(layer.rope)({walker.pass->positions}, 2);
+            auto& mask = walker.masks[{layer.mask, layer.window}];
+            if (!mask.defined()) mask = mask_for(walker.pass->layout, layer, rows);
+            const KeyValue past = walker.pass->past(i);
+            auto result = program({walker.hidden, angle[0], angle[1], mask, past.keys, past.values}, 3);
+            if (result[0].sizes() != walker.hidden.sizes()) {
+                throw ModelError("layer " + std::to_string(i + 1) + " returned a hidden state of shape " +
+                                 shape_text(result[0].sizes()) + " instead of " + shape_text(walker.hidden.sizes()) +
+                                 "; export the model again");
+            }
+            walker.hidden = std::move(result[0]);
+            for (const auto& injection : walker.pass->injections) {
+                if (injection.layer != static_cast<std::int64_t>(i) + 1) continue;
+                walker.hidden = walker.hidden.reshape({-1, walker.hidden.size(-1)})
+                                    .index_add(0, injection.places, injection.rows)
+                                    .view_as(walker.hidden);
+            }
+            if (walker.pass->keep) walker.pass->keep(i, {std::move(result[1]), std::move(result[2])});
+            return !walker.pass->observe(static_cast<std::int64_t>(i) + 1, walker.hidden);
+        });
     }
 }
 

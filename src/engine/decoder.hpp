@@ -1,12 +1,15 @@
 #pragma once
 
 #include "engine/attention_mask.hpp"
+#include "engine/layer_store.hpp"
+#include "engine/memory_budget.hpp"
 #include "engine/programs.hpp"
 
 #include <modalconflict/engine/case_pack.hpp>
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -51,7 +54,8 @@ struct Pass {
 /// A bundle's programs with their weights bound: the model as a machine that takes one step at a time.
 class Decoder {
 public:
-    Decoder(const Bundle& bundle, at::Device device);
+    /// @param memory_limit_bytes  See LoadOptions::memory_limit_bytes.
+    Decoder(const Bundle& bundle, at::Device device, std::optional<std::int64_t> memory_limit_bytes);
 
     [[nodiscard]] const at::Tensor& unembed_weight(const std::string& name) const { return weights_.get(name); }
     [[nodiscard]] at::Device device() const { return device_; }
@@ -64,24 +68,34 @@ public:
     /// Embedding rows of ids [B, S] (row-major), image tokens included as any other: [B, S, d].
     [[nodiscard]] at::Tensor embed(std::vector<std::int64_t> ids, std::int64_t rows) const;
 
-    void walk(const Pass& pass) const;
+    /// Takes all passes through a layer before the next one: a layer's weights are then read once for all of them.
+    void walk(std::span<const Pass> passes) const;
 
     /// Keys and values of nothing: [rows, kv_heads, 0, head_dim].
     [[nodiscard]] KeyValue empty_past(std::int64_t rows) const;
 
     [[nodiscard]] bool sees_image_blocks() const { return sees_image_blocks_; }
 
+    [[nodiscard]] const MemoryBudget& budget() const { return budget_; }
+
+    /// Where layers are streamed, let go of the pages of all that is outside them: they have done their part for now.
+    void release_idle() const;
+
 private:
     [[nodiscard]] at::Tensor mask_for(const AttentionLayout& layout, const BundleLayer& layer, std::int64_t rows) const;
     [[nodiscard]] ImageRows encode(const CasePack& pack, std::span<const std::int64_t> images) const;
     void check_unembed(const Bundle& bundle) const;
+    [[nodiscard]] ModelBytes model_bytes() const;
+    [[nodiscard]] std::vector<std::string> on_host(std::optional<std::int64_t> memory_limit_bytes) const;
 
     const Bundle& bundle_;
     at::Device device_;
     Weights weights_;
+    MemoryBudget budget_;
+    ProgramLibrary library_;
+    mutable LayerStore layers_;
     at::Tensor embed_;
     std::map<std::string, Program> ropes_;
-    std::vector<Program> layers_;
     Program vision_;
     Program projector_;
     bool sees_image_blocks_ = false;

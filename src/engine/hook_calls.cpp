@@ -4,6 +4,8 @@
 
 #include <modalconflict/error.hpp>
 
+#include <fnmatch.h>
+
 #include <algorithm>
 
 namespace modalconflict {
@@ -36,6 +38,19 @@ bool call_one(const Hook& hook, std::int64_t layer, const at::Tensor& shown, std
 
 }  // namespace
 
+std::vector<std::int64_t> match_layers(const std::string& pattern, std::int64_t layers) {
+    std::vector<std::int64_t> matching;
+    for (std::int64_t layer = 0; layer <= layers; ++layer) {
+        const std::string name = layer == 0 ? "embed.h" : "layers." + std::to_string(layer) + ".h";
+        if (::fnmatch(pattern.c_str(), name.c_str(), 0) == 0) matching.push_back(layer);
+    }
+    if (matching.empty()) {
+        throw InvalidArgument("no state is named by '" + pattern + "'; the names are embed.h and layers.1.h to layers." +
+                              std::to_string(layers) + ".h");
+    }
+    return matching;
+}
+
 void check_hooks(const std::vector<Hook>& hooks, std::int64_t layers) {
     for (std::size_t i = 0; i < hooks.size(); ++i) {
         const std::string which = "hooks[" + std::to_string(i) + "]";
@@ -56,24 +71,23 @@ bool needs_whole_prompts(const std::vector<Hook>& hooks) {
     return std::any_of(hooks.begin(), hooks.end(), [](const Hook& hook) { return hook.positions != HookPositions::answer; });
 }
 
-void call_hooks(const std::vector<Hook>& hooks, std::int64_t layer, at::Tensor& hidden, std::span<const std::int64_t> runs,
-                std::span<const std::int64_t> answer, std::span<const std::int64_t> lengths, bool generated) {
+void call_hooks(const std::vector<Hook>& hooks, std::int64_t layer, at::Tensor& hidden, const BatchRuns& runs, bool generated) {
     for (const auto& hook : hooks) {
         if (generated && !hook.generated) continue;
         if (!hook.layers.empty() && std::find(hook.layers.begin(), hook.layers.end(), layer) == hook.layers.end()) continue;
         if (hook.positions == HookPositions::all && !generated) {
             const at::Tensor shown = hidden.contiguous();
-            if (call_one(hook, layer, shown, runs, lengths)) hidden = shown;
+            if (call_one(hook, layer, shown, runs.runs, runs.lengths)) hidden = shown;
             continue;
         }
         const bool listed = hook.positions == HookPositions::listed && !generated;
-        const at::Tensor rows = at::arange(static_cast<std::int64_t>(runs.size()), at::kLong);
-        const at::Tensor places = listed ? listed_positions(hook, runs, lengths) : at::tensor(answer, at::kLong);
+        const at::Tensor rows = at::tensor(runs.rows, at::kLong);
+        const at::Tensor places = listed ? listed_positions(hook, runs.runs, runs.lengths) : at::tensor(runs.places, at::kLong);
         const c10::List<std::optional<at::Tensor>> index({(listed ? rows.unsqueeze(1) : rows).to(hidden.device()),
                                                           places.to(hidden.device())});
         const at::Tensor shown = at::index(hidden, index).contiguous();
         // A new tensor: an earlier hook may still hold the old one.
-        if (call_one(hook, layer, shown, runs, lengths)) hidden = at::index_put(hidden, index, shown);
+        if (call_one(hook, layer, shown, runs.runs, runs.lengths)) hidden = at::index_put(hidden, index, shown);
     }
 }
 

@@ -1,11 +1,12 @@
 #pragma once
 
+#include "engine/batch.hpp"
+
 #include <modalconflict/engine/hook.hpp>
 
 #include <ATen/ATen.h>
 
 #include <cstdint>
-#include <span>
 #include <vector>
 
 namespace modalconflict {
@@ -19,10 +20,8 @@ void check_hooks(const std::vector<Hook>& hooks, std::int64_t layers);
 /// Call the hooks of this layer on a batch.
 ///
 /// @param hidden     [B, S, d]; replaced where a hook wrote.
-/// @param answer     [B], the answer position's index on the second axis.
-/// @param lengths    [B], tokens of each run's prompt.
+/// @param runs       Where each run stands. Hooks on other positions than the answer's need one run a row.
 /// @param generated  Whether this is a generated token's pass.
-void call_hooks(const std::vector<Hook>& hooks, std::int64_t layer, at::Tensor& hidden, std::span<const std::int64_t> runs,
-                std::span<const std::int64_t> answer, std::span<const std::int64_t> lengths, bool generated);
+void call_hooks(const std::vector<Hook>& hooks, std::int64_t layer, at::Tensor& hidden, const BatchRuns& runs, bool generated);
 
 }  // namespace modalconflict

@@ -35,6 +35,8 @@ PackReads make_reads(std::int64_t runs, std::int64_t rows, std::int64_t top_k) {
         column->assign(n, kNaN);
     }
     reads.answer_ids.resize(n);
+    reads.answer_log_probs.resize(n);
+    reads.answer_log_prob.assign(n, kNaN);
     reads.answer_stopped.assign(n, 0);
     reads.status.assign(n, "ok");
     return reads;
@@ -98,15 +100,34 @@ void read_batch(const float* hidden, std::int64_t columns, std::span<const std::
     }
 }
 
-std::vector<std::int64_t> greedy_tokens(const float* hidden, std::int64_t rows, std::int64_t columns,
-                                        const Unembedding& unembedding) {
+std::vector<GreedyToken> greedy_tokens(const float* hidden, std::int64_t rows, std::int64_t columns,
+                                       const Unembedding& unembedding) {
     LensRows states;
     states.hidden = hidden;
     states.rows = rows;
     states.columns = columns;
     LensOptions options;
     options.top_k = 1;
-    return read_lens(states, unembedding, options).top_ids;
+    const LensReads found = read_lens(states, unembedding, options);
+    std::vector<GreedyToken> tokens;
+    for (std::size_t row = 0; row < index(rows); ++row) {
+        tokens.push_back({found.top_ids[row], found.max_logit[row] - found.log_normalizer[row]});
+    }
+    return tokens;
+}
+
+GreedyToken first_token(const PackReads& reads, std::int64_t run) {
+    if (reads.status[index(run)] != "ok") return {};
+    const auto best = index(((run + 1) * reads.rows - 1) * reads.top_k);
+    return {reads.top_ids[best], static_cast<double>(reads.top_logits[best]) - reads.log_normalizer[index(run)]};
+}
+
+void clear_run(PackReads& reads, std::int64_t run) {
+    reads.status[index(run)] = "ok";
+    reads.answer_ids[index(run)].clear();
+    reads.answer_log_probs[index(run)].clear();
+    reads.answer_log_prob[index(run)] = kNaN;
+    reads.answer_stopped[index(run)] = 0;
 }
 
 }  // namespace modalconflict

@@ -18,8 +18,20 @@ namespace modalconflict {
 void read_batch(const float* hidden, std::int64_t columns, std::span<const std::int64_t> runs, const CasePack& pack,
                 const Unembedding& unembedding, bool complete, PackReads& reads);
 
-/// The largest logit's token of each row [rows, d]; -1 where the logits are not finite.
-[[nodiscard]] std::vector<std::int64_t> greedy_tokens(const float* hidden, std::int64_t rows, std::int64_t columns,
-                                                      const Unembedding& unembedding);
+/// A token chosen greedily.
+struct GreedyToken {
+    std::int64_t id = -1;   ///< of the largest logit; -1 where the logits are not finite
+    double log_prob = 0.0;  ///< nats
+};
+
+/// The choice at each row [rows, d].
+[[nodiscard]] std::vector<GreedyToken> greedy_tokens(const float* hidden, std::int64_t rows, std::int64_t columns,
+                                                     const Unembedding& unembedding);
+
+/// The choice at a run's answer position, which has been read: its answer's first token.
+[[nodiscard]] GreedyToken first_token(const PackReads& reads, std::int64_t run);
+
+/// Forget what was read of a run.
+void clear_run(PackReads& reads, std::int64_t run);
 
 }  // namespace modalconflict

@@ -1,12 +1,16 @@
 #include <modalconflict/engine/model.hpp>
 
 #include "engine/decoder.hpp"
+#include "engine/memory_budget.hpp"
 #include "engine/pack_runner.hpp"
 
 #include <modalconflict/error.hpp>
 
 #include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
+
+#include <mutex>
+#include <new>
 
 namespace modalconflict {
 namespace {
@@ -42,7 +46,7 @@ WeightType weight_type(const at::Tensor& tensor, const std::string& name) {
 class Model::Impl {
 public:
     Impl(const std::filesystem::path& folder, const LoadOptions& options)
-        : bundle_(verified(folder, options.checksums)), decoder_(bundle_, parse_device(options.device)) {
+        : bundle_(verified(folder, options.checksums)), decoder_(bundle_, parse_device(options.device), options.memory_limit_bytes) {
         const auto& from = bundle_.unembed;
         const at::Tensor weight = on_cpu(from.weight);
         unembedding_.weight = {weight.const_data_ptr(), weight_type(weight, from.weight), weight.size(0), weight.size(1)};
@@ -60,11 +64,28 @@ public:
     [[nodiscard]] const Bundle& bundle() const { return bundle_; }
 
     [[nodiscard]] PackReads run(const CasePack& pack, const RunOptions& options, const std::vector<Hook>& hooks) const {
+        const std::lock_guard turn(one_at_a_time_);
         const c10::InferenceMode inference;
-        return PackRunner(bundle_, decoder_, unembedding_, pack, options, hooks).run();
+        PackRunner runner(bundle_, decoder_, unembedding_, pack, options, hooks);
+        try {
+            return runner.run();
+        } catch (const std::bad_alloc&) {
+            throw out_of_memory(runner);
+        } catch (const c10::Error& error) {
+            // The CPU's allocator throws a plain error, so its words must do.
+            const std::string what = error.what_without_backtrace();
+            if (what.find("allocate memory") == std::string::npos && what.find("out of memory") == std::string::npos) throw;
+            throw out_of_memory(runner);
+        }
     }
 
 private:
+    [[nodiscard]] ModelError out_of_memory(const PackRunner& runner) const {
+        return ModelError("running bundle '" + bundle_.folder.string() + "' needs more memory than there is; with a memory limit "
+                          "of " + gibibytes_up(runner.least_memory_bytes()) + " GiB or more it reads its layers one by one and "
+                          "needs no more than that");
+    }
+
     // The lens reads on the CPU, whatever the device of the layers.
     at::Tensor on_cpu(const std::string& name) {
         kept_.push_back(decoder_.unembed_weight(name).to(at::kCPU).contiguous());
@@ -76,6 +97,7 @@ private:
         return {tensor.const_data_ptr(), weight_type(tensor, name), tensor.numel()};
     }
 
+    mutable std::recursive_mutex one_at_a_time_;  // a hook may run the model again
     Bundle bundle_;
     Decoder decoder_;
     std::vector<at::Tensor> kept_;
@@ -83,6 +105,9 @@ private:
 };
 
 Model::Model(const std::filesystem::path& bundle, const LoadOptions& options) {
+    if (options.memory_limit_bytes && *options.memory_limit_bytes < 1) {
+        throw InvalidArgument("memory_limit_bytes is " + std::to_string(*options.memory_limit_bytes) + "; give at least 1 byte, or none");
+    }
     if (options.threads < 0) {
         throw InvalidArgument("threads is " + std::to_string(options.threads) + "; give 0 (leave as it is) or more");
     }

@@ -1,5 +1,6 @@
 #include "engine/pack_runner.hpp"
 
+#include "engine/generation.hpp"
 #include "engine/hook_calls.hpp"
 #include "engine/lens_rows.hpp"
 
@@ -7,7 +8,7 @@
 
 #include <algorithm>
 #include <chrono>
-#include <numeric>
+#include <optional>
 #include <set>
 
 namespace modalconflict {
@@ -32,15 +33,32 @@ void check_range(const char* name, std::int64_t value, std::int64_t low, std::in
     }
 }
 
-// The rows of the second axis that `places` names, one a row of the batch: [B, d].
-at::Tensor rows_at(const at::Tensor& hidden, const std::vector<std::int64_t>& places) {
-    const auto rows = at::arange(hidden.size(0), at::kLong).to(hidden.device());
-    return at::index(hidden, {rows, at::tensor(places, at::kLong).to(hidden.device())});
+// The prefixes' rows that a batch's rows start from: no copy where they are a range of them.
+KeyValue rows_of(const KeyValue& prefixes, const std::vector<PlannedRow>& rows, const at::Tensor& chosen) {
+    const auto first = rows.front().prefix, count = static_cast<std::int64_t>(rows.size());
+    bool range = true;
+    for (std::int64_t i = 0; i < count; ++i) range = range && rows[static_cast<std::size_t>(i)].prefix == first + i;
+    if (range) return {prefixes.keys.narrow(0, first, count), prefixes.values.narrow(0, first, count)};
+    return {prefixes.keys.index_select(0, chosen), prefixes.values.index_select(0, chosen)};
 }
 
-at::Tensor to_cpu_floats(const at::Tensor& tensor) { return tensor.to(at::kCPU, at::kFloat).contiguous(); }
-
 }  // namespace
+
+// A batch on its way: what its pass leaves behind.
+struct BatchWork {
+    const PlannedBatch& plan;
+    PromptBatch prompts;
+    at::Tensor prefix_rows;            // on the device
+    std::vector<at::Tensor> states;    // [runs, d] a layer, at the answer positions
+    std::vector<KeyValue> computed;    // a layer, if answers are to be generated
+};
+
+struct StepWork {
+    const PlannedStep& plan;
+    std::optional<PromptBatch> prefixes;
+    KeyValue prefix_state;  // of the layer at hand
+    std::deque<BatchWork> batches;
+};
 
 PackRunner::PackRunner(const Bundle& bundle, const Decoder& decoder, const Unembedding& unembedding, const CasePack& pack,
                        const RunOptions& options, const std::vector<Hook>& hooks)
@@ -54,6 +72,7 @@ PackRunner::PackRunner(const Bundle& bundle, const Decoder& decoder, const Unemb
     check_hooks(hooks, bundle.sizes.layers);
     pack.validate();
     check_pack();
+    check_memory();
 }
 
 void PackRunner::check_pack() const {
@@ -103,6 +122,29 @@ void PackRunner::check_image_tokens() const {
     }
 }
 
+std::int64_t PackRunner::kv_bytes_per_token() const {
+    return 2 * bundle_.sizes.layers * bundle_.sizes.kv_heads * bundle_.sizes.head_dim *
+           static_cast<std::int64_t>(item_size(bundle_.dtype));
+}
+
+std::int64_t PackRunner::kv_bytes(std::int64_t run) const {
+    return (static_cast<std::int64_t>(pack_.run_ids(run).size()) + options_.max_new_tokens) * kv_bytes_per_token();
+}
+
+void PackRunner::check_memory() const {
+    for (std::int64_t run = 0; run < pack_.runs(); ++run) {
+        decoder_.budget().check(run, static_cast<std::int64_t>(pack_.run_ids(run).size()), kv_bytes(run));
+    }
+}
+
+std::int64_t PackRunner::least_memory_bytes() const {
+    std::int64_t least = 0;
+    for (std::int64_t run = 0; run < pack_.runs(); ++run) {
+        least = std::max(least, decoder_.budget().least(static_cast<std::int64_t>(pack_.run_ids(run).size()), kv_bytes(run)));
+    }
+    return least;
+}
+
 void PackRunner::encode_images() {
     const Stopwatch watch;
     std::set<std::int64_t> used(pack_.image_index.begin(), pack_.image_index.end());
@@ -110,6 +152,7 @@ void PackRunner::encode_images() {
     const std::vector<std::int64_t> images(used.begin(), used.end());
     // Vision towers hold more activations a token than the decoder: smaller batches.
     images_ = decoder_.encode_images(pack_, images, std::min(options_.batch_size, 16));
+    decoder_.release_idle();
     reads_.stats.images_encoded = static_cast<std::int64_t>(images.size());
     reads_.stats.vision_seconds = watch.seconds();
 }
@@ -121,161 +164,169 @@ PackReads PackRunner::run() {
     encode_images();
     check_image_tokens();
 
-    PlanOptions plan;
-    plan.image_token_id = bundle_.image_token_id;
-    plan.batch_size = options_.batch_size;
-    plan.max_new_tokens = options_.max_new_tokens;
-    plan.kv_bytes_per_token = 2 * bundle_.sizes.layers * bundle_.sizes.kv_heads * bundle_.sizes.head_dim *
-                              static_cast<std::int64_t>(item_size(bundle_.dtype));
-    plan.kv_memory_bytes = options_.kv_memory_bytes;
-    // A hook on other positions than the answer's may change one run's prefix and not another's.
-    plan.share_prefixes = options_.share_prefixes && !needs_whole_prompts(hooks_);
-    for (const auto& step : plan_pack(pack_, plan)) run_step(step);
+    const auto plan = plan_options();
+    const auto steps = plan_pack(pack_, plan);
+    for (std::size_t begin = 0; begin < steps.size();) {
+        std::size_t end = begin + 1;
+        // Streamed layers are read once for all the steps whose keys and values fit into memory together.
+        auto kv = steps[begin].kv_bytes;
+        while (decoder_.budget().streams() && end < steps.size() && kv + steps[end].kv_bytes <= plan.kv_memory_bytes) {
+            kv += steps[end++].kv_bytes;
+        }
+        run_steps(std::span(steps).subspan(begin, end - begin));
+        begin = end;
+    }
+    if (!again_.empty()) {
+        PlannedStep alone;
+        for (const auto run : again_) alone.batches.push_back({{{-1, {run}}}});
+        run_steps({&alone, 1});
+    }
     reads_.stats.seconds = watch.seconds();
     return std::move(reads_);
 }
 
-void PackRunner::run_step(const PlannedStep& step) {
-    const auto prefixes = step.prefix_length > 0 ? compute_prefixes(step) : std::vector<KeyValue>{};
-    for (const auto& batch : step.batches) {
-        for (const auto run : batch.runs) {
-            reads_.stats.runs_sharing += step.prefix_length > 0;
-            reads_.stats.runs_alone += step.prefix_length == 0 && pack_.image_index[static_cast<std::size_t>(run)] >= 0;
+PlanOptions PackRunner::plan_options() const {
+    PlanOptions plan;
+    plan.image_token_id = bundle_.image_token_id;
+    plan.batch_size = options_.batch_size;
+    plan.max_new_tokens = options_.max_new_tokens;
+    plan.kv_bytes_per_token = kv_bytes_per_token();
+    plan.kv_memory_bytes = decoder_.budget().kv_bytes(options_.kv_memory_bytes);
+    plan.max_pass_tokens = decoder_.budget().pass_tokens(plan.max_pass_tokens);
+    // A hook on other positions than the answer's may change one run's prefix and not another's.
+    plan.share_prefixes = options_.share_prefixes && !needs_whole_prompts(hooks_);
+    return plan;
+}
+
+void PackRunner::run_steps(std::span<const PlannedStep> steps) {
+    std::deque<StepWork> works;
+    std::vector<Pass> passes;
+    for (const auto& step : steps) {
+        auto& work = works.emplace_back(StepWork{step, std::nullopt, {}, {}});
+        if (step.prefix_length > 0) {
+            work.prefixes.emplace(pack_, step.prefix_runs, 0, step.prefix_length);
+            passes.push_back(prefix_pass(work));
         }
-        run_batch(step, batch, prefixes);
+        for (const auto& batch : step.batches) {
+            work.batches.push_back({batch, PromptBatch(pack_, batch.rows, step.prefix_length), {}, {}, {}});
+            passes.push_back(batch_pass(work, work.batches.back()));
+        }
+    }
+    decoder_.release_idle();
+    decoder_.walk(passes);
+    passes.clear();
+    for (auto& step : works) {
+        step.prefix_state = {};
+        if (step.prefixes) reads_.stats.prefix_tokens += step.prefixes->tokens();
+        for (auto& batch : step.batches) {
+            read(batch);
+            batch.states.clear();
+        }
+    }
+    decoder_.release_idle();
+    if (generating_) generate(works);
+    for (const auto& step : works) {
+        for (const auto& batch : step.batches) note_broken_rows(batch.plan);
     }
 }
 
-std::vector<KeyValue> PackRunner::compute_prefixes(const PlannedStep& step) {
-    const PromptBatch prompts(pack_, step.prefix_runs, 0, step.prefix_length);
-    std::vector<KeyValue> computed(static_cast<std::size_t>(bundle_.sizes.layers));
-    const KeyValue nothing = decoder_.empty_past(prompts.rows());
+Pass PackRunner::prefix_pass(StepWork& step) const {
+    const auto& prompts = *step.prefixes;
     Pass pass;
     pass.hidden = prompts.embed(decoder_, bundle_.image_token_id, images_);
     pass.injections = prompts.injections(bundle_, images_);
     pass.positions = prompts.positions().to(decoder_.device());
     pass.layout = prompts.layout(decoder_.sees_image_blocks(), bundle_.image_token_id);
-    pass.past = [&](std::size_t) { return nothing; };
-    pass.keep = [&](std::size_t layer, KeyValue state) { computed[layer] = std::move(state); };
-    pass.observe = [&](std::int64_t layer, at::Tensor&) { return layer < last_layer_; };
-    decoder_.walk(pass);
-    reads_.stats.prefix_tokens += prompts.tokens();
-    return computed;
+    pass.past = [nothing = decoder_.empty_past(prompts.rows())](std::size_t) { return nothing; };
+    pass.keep = [&step](std::size_t, KeyValue state) { step.prefix_state = std::move(state); };
+    pass.observe = [this](std::int64_t layer, at::Tensor&) { return layer < last_layer_; };
+    return pass;
 }
 
-void PackRunner::run_batch(const PlannedStep& step, const PlannedBatch& batch, const std::vector<KeyValue>& prefixes) {
-    const PromptBatch prompts(pack_, batch.runs, step.prefix_length);
-    const auto rows = prompts.rows();
-    const auto d = bundle_.sizes.hidden;
-    const KeyValue nothing = decoder_.empty_past(rows);
-    const auto prefix_rows = at::tensor(batch.prefix_rows, at::kLong).to(decoder_.device());
-    at::Tensor captured = at::empty({rows, last_layer_ + 1, d}, at::kFloat);
-    std::vector<KeyValue> computed(static_cast<std::size_t>(bundle_.sizes.layers));
-
+Pass PackRunner::batch_pass(StepWork& step, BatchWork& batch) const {
+    const auto& prompts = batch.prompts;
     Pass pass;
     pass.hidden = prompts.embed(decoder_, bundle_.image_token_id, images_);
     pass.injections = prompts.injections(bundle_, images_);
     pass.positions = prompts.positions().to(decoder_.device());
     pass.layout = prompts.layout(decoder_.sees_image_blocks(), bundle_.image_token_id);
-    pass.past = [&](std::size_t layer) {
-        if (prefixes.empty()) return nothing;
-        return KeyValue{prefixes[layer].keys.index_select(0, prefix_rows), prefixes[layer].values.index_select(0, prefix_rows)};
-    };
+    if (step.prefixes) {
+        std::vector<std::int64_t> chosen;
+        for (const auto& row : batch.plan.rows) chosen.push_back(row.prefix);
+        batch.prefix_rows = at::tensor(chosen, at::kLong).to(decoder_.device());
+        pass.past = [&](std::size_t) { return rows_of(step.prefix_state, batch.plan.rows, batch.prefix_rows); };
+    } else {
+        pass.past = [nothing = decoder_.empty_past(prompts.rows())](std::size_t) { return nothing; };
+    }
     if (generating_ && options_.max_new_tokens > 1) {
-        pass.keep = [&](std::size_t layer, KeyValue state) { computed[layer] = std::move(state); };
+        batch.computed.resize(static_cast<std::size_t>(bundle_.sizes.layers));
+        pass.keep = [&](std::size_t layer, KeyValue state) { batch.computed[layer] = std::move(state); };
     }
     pass.observe = [&](std::int64_t layer, at::Tensor& hidden) {
-        call_hooks(hooks_, layer, hidden, prompts.runs(), prompts.answer(), prompts.lengths(), false);
-        captured.select(1, layer).copy_(rows_at(hidden, prompts.answer()));
+        call_hooks(hooks_, layer, hidden, batch.prompts.runs(), false);
+        batch.states.push_back(states_at(hidden, batch.prompts.runs()));
         return layer < last_layer_;
     };
-    decoder_.walk(pass);
-    reads_.stats.suffix_tokens += prompts.tokens();
-    reads_.stats.padding_tokens += rows * prompts.width() - prompts.tokens();
+    return pass;
+}
 
+void PackRunner::read(const BatchWork& batch) {
+    const auto& prompts = batch.prompts;
+    auto& stats = reads_.stats;
+    stats.suffix_tokens += prompts.tokens();
+    stats.padding_tokens += prompts.rows() * prompts.width() - prompts.tokens();
+    for (const auto run : prompts.runs().runs) {
+        stats.runs_sharing += prompts.first() > 0;
+        stats.runs_alone += prompts.first() == 0 && pack_.image_index[static_cast<std::size_t>(run)] >= 0;
+    }
     const Stopwatch watch;
-    read_batch(captured.const_data_ptr<float>(), d, prompts.runs(), pack_, unembedding_, last_layer_ == bundle_.sizes.layers,
-               reads_);
-    reads_.stats.lens_seconds += watch.seconds();
-    if (generating_) generate(prompts, std::move(computed));
+    const at::Tensor states = at::stack(batch.states, 1).to(at::kCPU, at::kFloat).contiguous();
+    read_batch(states.const_data_ptr<float>(), bundle_.sizes.hidden, prompts.runs().runs, pack_, unembedding_,
+               last_layer_ == bundle_.sizes.layers, reads_);
+    stats.lens_seconds += watch.seconds();
 }
 
-bool PackRunner::is_stop(std::int64_t token) const {
-    return std::find(bundle_.stop_token_ids.begin(), bundle_.stop_token_ids.end(), token) != bundle_.stop_token_ids.end();
-}
-
-void PackRunner::generate(const PromptBatch& prompts, std::vector<KeyValue> past) {
-    const auto next_positions = prompts.next_positions();
-    // For each row of the batch the place of every key, grown by one a step.
-    std::vector<std::vector<std::int64_t>> key_places(prompts.runs().size());
-    for (std::size_t row = 0; row < key_places.size(); ++row) {
-        key_places[row].resize(static_cast<std::size_t>(prompts.first() + prompts.width()), -1);
-        std::iota(key_places[row].begin(), key_places[row].begin() + prompts.lengths()[row], 0);
+void PackRunner::generate(std::deque<StepWork>& steps) {
+    std::deque<Generation> generations;
+    for (auto& step : steps) {
+        for (auto& batch : step.batches) {
+            generations.emplace_back(decoder_, bundle_, batch.prompts, std::move(batch.computed), pack_.position_dims,
+                                     options_.max_new_tokens, hooks_, reads_);
+        }
     }
-    std::vector<std::int64_t> tokens;   // the newest token of each row still going
-    std::vector<std::size_t> going(prompts.runs().size());
-    std::iota(going.begin(), going.end(), 0);
-    for (const auto run : prompts.runs()) {
-        const auto last = static_cast<std::size_t>(((run + 1) * reads_.rows - 1) * reads_.top_k);
-        tokens.push_back(reads_.status[static_cast<std::size_t>(run)] == "ok" ? reads_.top_ids[last] : -1);
-    }
-    for (int step = 1;; ++step) {
-        std::vector<std::size_t> still;
-        std::vector<std::int64_t> still_tokens, kept;
+    for (;;) {
+        std::vector<Generation*> going;
+        std::vector<Pass> passes;
+        for (auto& generation : generations) {
+            if (!generation.advance()) continue;
+            going.push_back(&generation);
+            passes.push_back(generation.next_pass());
+        }
+        if (going.empty()) return;
+        decoder_.walk(passes);
+        std::vector<at::Tensor> states;
+        for (const auto* generation : going) states.push_back(generation->states());
+        const at::Tensor joined = at::cat(states, 0);
+        const auto tokens = greedy_tokens(joined.const_data_ptr<float>(), joined.size(0), bundle_.sizes.hidden, unembedding_);
+        decoder_.release_idle();
+        auto next = tokens.begin();
         for (std::size_t i = 0; i < going.size(); ++i) {
-            const auto run = static_cast<std::size_t>(prompts.runs()[going[i]]);
-            if (tokens[i] < 0) {
-                if (step > 1) reads_.status[run] = "non-finite logits at generated token " + std::to_string(step);
-                continue;
-            }
-            if (is_stop(tokens[i])) {
-                reads_.answer_stopped[run] = 1;
-                continue;
-            }
-            reads_.answer_ids[run].push_back(tokens[i]);
-            if (step == options_.max_new_tokens) continue;
-            still.push_back(going[i]);
-            still_tokens.push_back(tokens[i]);
-            kept.push_back(static_cast<std::int64_t>(i));
+            const auto end = next + states[i].size(0);
+            going[i]->choose({next, end});
+            next = end;
         }
-        if (still.empty()) return;
-        if (still.size() < going.size()) {
-            const auto index = at::tensor(kept, at::kLong).to(decoder_.device());
-            for (auto& layer : past) layer = {layer.keys.index_select(0, index), layer.values.index_select(0, index)};
-        }
-        going = std::move(still);
+    }
+}
 
-        const auto rows = static_cast<std::int64_t>(going.size());
-        std::vector<std::int64_t> positions, runs, lengths;
-        AttentionLayout layout{rows, 1, static_cast<std::int64_t>(key_places[going.front()].size()) + 1, {}, {}, {}, {}};
-        for (const auto row : going) {
-            const auto place = prompts.lengths()[row] + step - 1;
-            key_places[row].push_back(place);
-            layout.query_place.push_back(place);
-            layout.key_place.insert(layout.key_place.end(), key_places[row].begin(), key_places[row].end());
-            positions.push_back(next_positions[row] + step - 1);
-            runs.push_back(prompts.runs()[row]);
-            lengths.push_back(prompts.lengths()[row]);
-        }
-        at::Tensor place_tensor = at::tensor(positions, at::kLong).view({rows, 1});
-        if (pack_.position_dims > 1) place_tensor = place_tensor.expand({pack_.position_dims, rows, 1}).contiguous();
-        const std::vector<std::int64_t> answer(going.size(), 0);
-        at::Tensor last;
-        Pass pass;
-        pass.hidden = decoder_.embed(still_tokens, rows);
-        pass.positions = place_tensor.to(decoder_.device());
-        pass.layout = std::move(layout);
-        pass.past = [&](std::size_t layer) { return past[layer]; };
-        pass.keep = [&](std::size_t layer, KeyValue state) { past[layer] = std::move(state); };
-        pass.observe = [&](std::int64_t layer, at::Tensor& hidden) {
-            call_hooks(hooks_, layer, hidden, runs, answer, lengths, true);
-            last = hidden;
-            return true;
-        };
-        decoder_.walk(pass);
-        reads_.stats.generated_tokens += rows;
-        const at::Tensor states = to_cpu_floats(last.select(1, 0));
-        tokens = greedy_tokens(states.const_data_ptr<float>(), rows, bundle_.sizes.hidden, unembedding_);
+// Not a number times an attention weight of zero is not a number: one such run spoils those beside it in its row.
+void PackRunner::note_broken_rows(const PlannedBatch& batch) {
+    for (const auto& row : batch.rows) {
+        const bool broken = std::any_of(row.runs.begin(), row.runs.end(), [&](std::int64_t run) {
+            return reads_.status[static_cast<std::size_t>(run)] != "ok";
+        });
+        if (row.runs.size() < 2 || !broken) continue;
+        for (const auto run : row.runs) clear_run(reads_, run);
+        again_.insert(again_.end(), row.runs.begin(), row.runs.end());
     }
 }
 

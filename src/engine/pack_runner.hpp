@@ -9,10 +9,15 @@
 #include <modalconflict/engine/pack_reads.hpp>
 #include <modalconflict/lens/unembedding.hpp>
 
+#include <deque>
 #include <map>
+#include <span>
 #include <vector>
 
 namespace modalconflict {
+
+struct BatchWork;
+struct StepWork;
 
 /// One call of Model::run: carries the plan out, step by step.
 class PackRunner {
@@ -22,16 +27,23 @@ public:
 
     [[nodiscard]] PackReads run();
 
+    /// The smallest memory limit at which this pack could be run.
+    [[nodiscard]] std::int64_t least_memory_bytes() const;
+
 private:
     void check_pack() const;
     void check_image_tokens() const;
+    void check_memory() const;
+    [[nodiscard]] std::int64_t kv_bytes_per_token() const;
+    [[nodiscard]] std::int64_t kv_bytes(std::int64_t run) const;
     void encode_images();
-    void run_step(const PlannedStep& step);
-    [[nodiscard]] std::vector<KeyValue> compute_prefixes(const PlannedStep& step);
-    void run_batch(const PlannedStep& step, const PlannedBatch& batch, const std::vector<KeyValue>& prefixes);
-    void generate(const PromptBatch& prompts, std::vector<KeyValue> past);
-
-    [[nodiscard]] bool is_stop(std::int64_t token) const;
+    [[nodiscard]] PlanOptions plan_options() const;
+    void run_steps(std::span<const PlannedStep> steps);
+    [[nodiscard]] Pass prefix_pass(StepWork& step) const;
+    [[nodiscard]] Pass batch_pass(StepWork& step, BatchWork& batch) const;
+    void read(const BatchWork& batch);
+    void generate(std::deque<StepWork>& steps);
+    void note_broken_rows(const PlannedBatch& batch);
 
     const Bundle& bundle_;
     const Decoder& decoder_;
@@ -41,7 +53,8 @@ private:
     const std::vector<Hook>& hooks_;
     std::int64_t last_layer_;
     bool generating_;
-    std::map<std::int64_t, ImageRows> images_;
+    std::map<std::int64_t, at::Tensor> image_features_;
+    std::vector<std::int64_t> again_;  // runs that stood in one row with a run whose numbers are not finite
     PackReads reads_;
 };
 

@@ -7,8 +7,6 @@
 namespace modalconflict {
 namespace {
 
-// A pass of this many tokens keeps every core busy in the matrix products; more only costs memory.
-constexpr std::int64_t kMaxPassTokens = 4096;
 // From this many tokens on a batch is split rather than padded by more than a quarter.
 constexpr std::int64_t kEnoughTokens = 256;
 // Shorter texts before an image are not worth a pass of their own.
@@ -93,31 +91,90 @@ std::vector<Prefix> find_prefixes(const CasePack& pack, const PlanOptions& optio
     return prefixes;
 }
 
-// Cut (run, prefix row) pairs into batches: by length first, so that little is padded.
-std::vector<PlannedBatch> make_batches(const CasePack& pack, const PlanOptions& options, std::int64_t prefix_length,
-                                       std::vector<std::pair<std::int64_t, std::int64_t>> rows) {
-    const auto suffix = [&](std::int64_t run) { return length_of(pack, run) - prefix_length; };
-    std::sort(rows.begin(), rows.end(), [&](const auto& a, const auto& b) {
-        return std::pair(suffix(a.first), a.first) < std::pair(suffix(b.first), b.first);
+// A row before it is batched.
+struct Row {
+    PlannedRow row;
+    std::int64_t width = 0;
+};
+
+std::vector<Row> rows_of(const CasePack& pack, const Prefix& prefix, std::int64_t prefix_row) {
+    std::vector<Row> rows;
+    for (const auto run : prefix.runs) {
+        const auto length = length_of(pack, run) - prefix.length;
+        // Side by side, suffixes see each other in vain: worth it while they are short beside what they spare.
+        if (rows.empty() || 2 * (rows.back().width + length) > prefix.length) rows.push_back({{prefix_row, {}}, 0});
+        rows.back().row.runs.push_back(run);
+        rows.back().width += length;
+    }
+    return rows;
+}
+
+// Cut rows into batches: by width first, so that little is padded.
+std::vector<PlannedBatch> make_batches(const PlanOptions& options, std::vector<Row> rows) {
+    std::sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) {
+        return std::pair(a.width, a.row.runs.front()) < std::pair(b.width, b.row.runs.front());
     });
     std::vector<PlannedBatch> batches;
-    std::int64_t shortest = 0;
-    for (const auto& [run, prefix_row] : rows) {
-        const std::int64_t length = suffix(run);
-        const auto count = batches.empty() ? 0 : static_cast<std::int64_t>(batches.back().runs.size());
-        const auto tokens = (count + 1) * length;
-        const auto kv_bytes = (count + 1) * (prefix_length + length + options.max_new_tokens) * options.kv_bytes_per_token;
-        const bool too_padded = 4 * length > 5 * shortest + 8 && count * shortest >= kEnoughTokens;
-        if (count == 0 || count >= options.batch_size || tokens > kMaxPassTokens || kv_bytes > options.kv_memory_bytes / 2 ||
-            too_padded) {
+    std::int64_t shortest = 0, count = 0;
+    for (auto& [row, width] : rows) {
+        const bool too_padded = 4 * width > 5 * shortest + 8 && count * shortest >= kEnoughTokens;
+        if (count == 0 || count >= options.batch_size || (count + 1) * width > options.max_pass_tokens || too_padded) {
             batches.emplace_back();
-            shortest = length;
+            shortest = width;
+            count = 0;
         }
-        batches.back().runs.push_back(run);
-        batches.back().prefix_rows.push_back(prefix_row);
+        batches.back().rows.push_back(std::move(row));
+        ++count;
     }
     return batches;
 }
+
+// Collects rows until a step is full; a prefix whose rows do not fit one step is computed again in the next.
+class StepMaker {
+public:
+    explicit StepMaker(const CasePack& pack, const PlanOptions& options) : pack_(pack), options_(options) {}
+
+    void add(const Prefix& prefix) {
+        bool begun = false;
+        for (auto& row : rows_of(pack_, prefix, 0)) {
+            const auto kv = (prefix.length + row.width + static_cast<std::int64_t>(row.row.runs.size()) * options_.max_new_tokens) *
+                            options_.kv_bytes_per_token;
+            const auto prefixes = static_cast<std::int64_t>(step_.prefix_runs.size()) + (begun ? 0 : 1);
+            const bool full = !rows_.empty() &&
+                              (prefix.length != step_.prefix_length || prefixes > options_.batch_size ||
+                               prefixes * prefix.length > options_.max_pass_tokens || kv > options_.kv_memory_bytes - step_.kv_bytes);
+            if (full) {
+                finish();
+                begun = false;
+            }
+            step_.prefix_length = prefix.length;
+            if (!begun && prefix.length > 0) step_.prefix_runs.push_back(prefix.runs.front());
+            begun = true;
+            row.row.prefix = static_cast<std::int64_t>(step_.prefix_runs.size()) - 1;
+            step_.kv_bytes += kv;
+            rows_.push_back(std::move(row));
+        }
+    }
+
+    [[nodiscard]] std::vector<PlannedStep> take() {
+        if (!rows_.empty()) finish();
+        return std::move(steps_);
+    }
+
+private:
+    void finish() {
+        step_.batches = make_batches(options_, std::move(rows_));
+        steps_.push_back(std::move(step_));
+        step_ = {};
+        rows_.clear();
+    }
+
+    const CasePack& pack_;
+    const PlanOptions& options_;
+    std::vector<PlannedStep> steps_;
+    PlannedStep step_;
+    std::vector<Row> rows_;
+};
 
 }  // namespace
 
@@ -133,31 +190,10 @@ TokenRange image_range(const CasePack& pack, std::int64_t run, std::int64_t imag
 std::vector<PlannedStep> plan_pack(const CasePack& pack, const PlanOptions& options) {
     std::vector<std::int64_t> alone;
     const auto prefixes = find_prefixes(pack, options, alone);
-    std::vector<PlannedStep> steps;
-    std::vector<std::pair<std::int64_t, std::int64_t>> rows;
-    const auto finish_step = [&] {
-        if (!rows.empty()) steps.back().batches = make_batches(pack, options, steps.back().prefix_length, rows);
-        rows.clear();
-    };
-    for (const auto& prefix : prefixes) {
-        const auto count = steps.empty() ? 0 : static_cast<std::int64_t>(steps.back().prefix_runs.size());
-        const auto tokens = (count + 1) * prefix.length;
-        if (count == 0 || steps.back().prefix_length != prefix.length || count >= options.batch_size ||
-            tokens > kMaxPassTokens || tokens * options.kv_bytes_per_token > options.kv_memory_bytes / 2) {
-            finish_step();
-            steps.push_back({prefix.length, {}, {}});
-        }
-        const auto row = static_cast<std::int64_t>(steps.back().prefix_runs.size());
-        steps.back().prefix_runs.push_back(prefix.runs.front());
-        for (const auto run : prefix.runs) rows.emplace_back(run, row);
-    }
-    finish_step();
-    if (!alone.empty()) {
-        steps.push_back({});
-        for (const auto run : alone) rows.emplace_back(run, -1);
-        finish_step();
-    }
-    return steps;
+    StepMaker maker(pack, options);
+    for (const auto& prefix : prefixes) maker.add(prefix);
+    if (!alone.empty()) maker.add({0, std::move(alone)});
+    return maker.take();
 }
 
 }  // namespace modalconflict

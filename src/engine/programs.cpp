@@ -6,6 +6,7 @@
 #include <torch/csrc/jit/runtime/graph_executor.h>
 #include <torch/csrc/jit/serialization/import.h>
 
+#include <algorithm>
 #include <array>
 
 namespace modalconflict {
@@ -81,14 +82,16 @@ at::Tensor tensor_of(const TensorView& view) {
     return at::from_blob(const_cast<void*>(view.data), view.shape, at::TensorOptions().dtype(scalar_type(view.dtype)));
 }
 
-Weights::Weights(const Bundle& bundle, at::Device device) {
+Weights::Weights(const Bundle& bundle, at::Device device, const std::vector<std::string>& on_host) {
     for (const auto& file : bundle.weights) {
         const SafetensorsFile opened(bundle.folder / file);
         for (const auto& [name, view] : opened.tensors()) {
             const auto keep = opened.storage();
             auto tensor = at::from_blob(const_cast<void*>(view.data), view.shape, [keep](void*) {},
                                         at::TensorOptions().dtype(scalar_type(view.dtype)));
-            if (!tensors_.emplace(name, device.is_cpu() ? tensor : tensor.to(device)).second) {
+            const bool stays = device.is_cpu() || std::any_of(on_host.begin(), on_host.end(),
+                                                              [&, &n = name](const auto& begin) { return n.starts_with(begin); });
+            if (!tensors_.emplace(name, stays ? tensor : tensor.to(device)).second) {
                 throw ModelError("bundle '" + bundle.folder.string() + "': weight '" + name +
                                  "' stands in two files; export the model again");
             }
@@ -103,6 +106,27 @@ const at::Tensor& Weights::get(const std::string& name) const {
                          "file of another model; export the model again");
     }
     return found->second;
+}
+
+std::vector<std::string> Weights::names(const std::string& prefix) const {
+    std::vector<std::string> found;
+    for (auto it = tensors_.lower_bound(prefix); it != tensors_.end() && it->first.starts_with(prefix); ++it) found.push_back(it->first);
+    return found;
+}
+
+std::vector<MappedRange> Weights::mapped(const std::string& prefix) const {
+    std::vector<MappedRange> ranges;
+    for (const auto& name : names(prefix)) {
+        const auto& tensor = tensors_.at(name);
+        if (tensor.is_cpu()) ranges.push_back({tensor.const_data_ptr(), tensor.nbytes()});
+    }
+    return ranges;
+}
+
+std::int64_t Weights::bytes(const std::string& prefix) const {
+    std::int64_t sum = 0;
+    for (const auto& name : names(prefix)) sum += static_cast<std::int64_t>(tensors_.at(name).nbytes());
+    return sum;
 }
 
 std::vector<at::Tensor> Program::operator()(std::vector<c10::IValue> inputs, std::size_t outputs) const {
@@ -132,7 +156,7 @@ std::vector<at::Tensor> Program::operator()(std::vector<c10::IValue> inputs, std
 ProgramLibrary::ProgramLibrary(const Bundle& bundle, const Weights& weights, at::Device device)
     : bundle_(bundle), weights_(weights), device_(device) {}
 
-Program ProgramLibrary::bind(const BundlePart& part, std::size_t inputs) {
+Program ProgramLibrary::bind(const BundlePart& part, std::size_t inputs, const Weights* instead) {
     const std::string& file = bundle_.programs.at(part.program);
     auto found = loaded_.find(part.program);
     if (found == loaded_.end()) {
@@ -152,7 +176,7 @@ Program ProgramLibrary::bind(const BundlePart& part, std::size_t inputs) {
         throw ModelError("bundle '" + bundle_.folder.string() + "': program '" + file + "' takes " + std::to_string(taken) +
                          " tensors instead of " + std::to_string(inputs) + ": a program of another kind; export the model again");
     }
-    return {file, torch::jit::Module(bind_object(found->second._ivalue(), {bundle_, weights_, file, part.prefix}, ""))};
+    return {file, torch::jit::Module(bind_object(found->second._ivalue(), {bundle_, instead ? *instead : weights_, file, part.prefix}, ""))};
 }
 
 }  // namespace modalconflict

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "engine/mapped_pages.hpp"
+
 #include <modalconflict/engine/bundle.hpp>
 
 #include <ATen/ATen.h>
@@ -20,14 +22,25 @@ namespace modalconflict {
 /// What a message needs of an exception of the tensor library: the sentence without its traceback.
 [[nodiscard]] std::string brief(const std::exception& error);
 
-/// All weights of a bundle by name. On the CPU they are views of the mapped files.
+/// Weights by name: all of a bundle's, as views of its mapped files or as copies on another device.
 class Weights {
 public:
-    Weights(const Bundle& bundle, at::Device device);
+    /// @param on_host  Names, or beginnings of names, of weights that stay in the mapped files whatever the device.
+    Weights(const Bundle& bundle, at::Device device, const std::vector<std::string>& on_host = {});
+
+    explicit Weights(std::map<std::string, at::Tensor> tensors) : tensors_(std::move(tensors)) {}
 
     /// @throws ModelError  if there is no such weight.
     [[nodiscard]] const at::Tensor& get(const std::string& name) const;
     [[nodiscard]] bool contains(const std::string& name) const { return tensors_.contains(name); }
+
+    /// The names that begin so.
+    [[nodiscard]] std::vector<std::string> names(const std::string& prefix) const;
+
+    /// The mapped bytes of the weights whose names begin so and which lie in the files.
+    [[nodiscard]] std::vector<MappedRange> mapped(const std::string& prefix) const;
+
+    [[nodiscard]] std::int64_t bytes(const std::string& prefix) const;
 
 private:
     std::map<std::string, at::Tensor> tensors_;
@@ -55,7 +68,8 @@ public:
 
     /// @param inputs  How many tensors the program must take.
     /// @throws ModelError  if the program does not take them, or a weight is missing or of another shape or type.
-    [[nodiscard]] Program bind(const BundlePart& part, std::size_t inputs);
+    /// @param instead  Where the weights are taken from; null: from the library's own.
+    [[nodiscard]] Program bind(const BundlePart& part, std::size_t inputs, const Weights* instead = nullptr);
 
 private:
     const Bundle& bundle_;

@@ -125,6 +125,49 @@ def test_an_early_stop_reads_the_first_layers_only(setting: Any) -> None:
     assert part.answers == [""] * len(pack)
 
 
+@pytest.mark.parametrize("positions", ["answer", [-2, 0], "all"])
+@pytest.mark.parametrize(
+    ("layers", "names"),
+    [
+        ("layers.*.h", ["layers.1.h", "layers.2.h", "layers.3.h", "layers.4.h"]),
+        ("layers.[13].h", ["layers.1.h", "layers.3.h"]),
+        (lambda name: name == "embed.h", ["embed.h"]),
+        ([0, 2], ["embed.h", "layers.2.h"]),
+        (None, ["embed.h", "layers.1.h", "layers.2.h", "layers.3.h", "layers.4.h"]),
+    ],
+)
+def test_a_cache_keeps_the_states_that_are_named(setting: Any, layers: Any, names: list[str], positions: Any) -> None:
+    theirs, model, pack = setting
+    cache = mc.ActivationCache(layers, positions)
+    assert "empty" in repr(cache)
+    model.run(pack, [cache], max_new_tokens=1)
+    assert list(cache) == names and len(cache) == len(names)
+    run = 4
+    ids = torch.from_numpy(pack.ids(run))[None]
+    pixels = torch.from_numpy(pack.arrays[f"pixel_values.{pack.arrays['image_index'][run]}"])
+    with programs.eager_attention(theirs), torch.no_grad():
+        states = theirs(input_ids=ids, pixel_values=pixels, output_hidden_states=True).hidden_states
+    name = names[0]
+    state = states[0 if name == "embed.h" else int(name.split(".")[1])][0]
+    expected = {"answer": state[-1], "all": state}.get(positions if isinstance(positions, str) else "", state[[-2, 0]])
+    torch.testing.assert_close(cache[name][run], expected, atol=1e-4, rtol=0)
+    assert len(cache[name]) == len(pack)
+    with pytest.raises(KeyError, match=f"holds {names[0]}"):
+        cache["layers.9.h"]
+
+
+def test_a_cache_keeps_what_another_hook_made_of_the_state(setting: Any) -> None:
+    _, model, pack = setting
+    before, after = mc.ActivationCache("layers.2.h", "all"), mc.ActivationCache("layers.2.h", "all")
+    model.run(pack, [before, Hook(lambda state: state.hidden.zero_(), "layers.2.h", "all"), after])
+    assert all(bool((state != 0).any()) for state in before["layers.2.h"])
+    assert all(bool((state == 0).all()) for state in after["layers.2.h"])
+    again = mc.ActivationCache("layers.2.h", "all")
+    model.run(pack, [again])
+    for first, second in zip(before["layers.2.h"], again["layers.2.h"], strict=True):
+        torch.testing.assert_close(first, second)
+
+
 def test_generated_tokens_are_shown_when_asked_for(setting: Any) -> None:
     _, model, pack = setting
     rows = {"prompt": 0, "all": 0}
@@ -158,6 +201,10 @@ def test_a_hooks_own_error_reaches_the_caller(setting: Any) -> None:
         (lambda state: 5, "int"),
         (Hook(lambda state: None, layers=[9]), r"hooks\[0\] names layer 9"),
         (Hook(lambda state: None, layers=[]), "empty list of layers"),
+        (
+            Hook(lambda state: None, layers="layer.*"),
+            r"'layer\.\*' name no state; the names are embed.h and layers.1.h to",
+        ),
         (Hook(lambda state: None, positions="image"), "unknown positions 'image'"),  # type: ignore[arg-type]
         (Hook(lambda state: None, positions=[]), "lists no position"),
         (Hook(lambda state: None, positions=[10_000]), "position 10000"),

@@ -35,6 +35,13 @@ enum class HookPositions {
     listed   ///< Hook::listed; again without a shared prefix
 };
 
+/// The layers whose state has a name that matches a shell pattern ("layers.*.h", "layers.[12].h", "embed.h"). The
+/// embedding's output is "embed.h" (layer 0), the output of layer l is "layers.l.h", the first layer being 1.
+///
+/// @param layers  The model's number of layers, Model::bundle().sizes.layers.
+/// @throws InvalidArgument  if no name matches.
+[[nodiscard]] std::vector<std::int64_t> match_layers(const std::string& pattern, std::int64_t layers);
+
 /// A function called between two layers, which may read the hidden state or replace it (patching, steering).
 ///
 /// Hooks are called in the order given, on the thread that called Model::run, once a batch and layer, during the

@@ -18,6 +18,12 @@ struct LoadOptions {
     bool checksums = true;       ///< see VerifyOptions::checksums
     std::string device = "cpu";  ///< "cpu", "cuda" or "cuda:1"; anything but "cpu" needs a LibTorch built for it
     int threads = 0;             ///< threads of the tensor library, for the whole process; 0: leave them as they are
+
+    /// Most memory for weights, keys and values, and intermediate results together (of the device's, where that is not
+    /// the CPU); libraries and the caller's own data come on top. Where the weights take more than three quarters of
+    /// it, layers are read from their files one by one, each once for all runs of a pass, the next one while the
+    /// present one works.
+    std::optional<std::int64_t> memory_limit_bytes = std::nullopt;
 };
 
 struct RunOptions {
@@ -46,6 +52,7 @@ class Model {
 public:
     /// @throws IoError     if a file of the bundle is missing, truncated or altered.
     /// @throws ModelError  if its programs, weights and description do not fit together.
+    /// @throws InvalidArgument  if the device is not to be had, or the memory limit is too small for any prompt.
     explicit Model(const std::filesystem::path& bundle, const LoadOptions& options = {});
     ~Model();
     Model(Model&&) noexcept;
@@ -57,8 +64,8 @@ public:
 
     /// Run every prompt of the pack: the lens at every layer of the answer position, and the greedy answer.
     ///
-    /// @throws InvalidArgument  if the pack does not fit the model, or an option is out of range.
-    /// @throws ModelError       if a program fails. Non-finite numbers do not throw: see PackReads::status.
+    /// @throws InvalidArgument  if the pack does not fit the model or the memory limit, or an option is out of range.
+    /// @throws ModelError       if a program fails or memory runs out. Non-finite numbers do not throw: see PackReads::status.
     [[nodiscard]] PackReads run(const CasePack& pack, const RunOptions& options = {}, const std::vector<Hook>& hooks = {}) const;
 
 private:

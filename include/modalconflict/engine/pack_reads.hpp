@@ -47,6 +47,8 @@ struct PackReads {
     std::vector<double> log_normalizer;  ///< log sum e^z; the energy is its negative
 
     std::vector<std::vector<std::int64_t>> answer_ids;  ///< [n] greedy tokens, the stop token left out
+    std::vector<std::vector<double>> answer_log_probs;  ///< [n] log-probability of each of these tokens, nats
+    std::vector<double> answer_log_prob;                ///< [n] their sum: log p(answer | prompt), the stop token left out
     std::vector<std::uint8_t> answer_stopped;           ///< [n] 1: ended by a stop token, 0: by max_new_tokens
     std::vector<std::string> status;                    ///< [n] "ok", or what went wrong
     RunStats stats;

@@ -53,6 +53,10 @@ def run(
     max_new_tokens: Annotated[int | None, typer.Option(min=1, help="Longest answer.  \\[default: 8]")] = None,
     top_k: Annotated[int | None, typer.Option(min=1, help="Tokens kept a layer.  \\[default: 5]")] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of the engine.")] = None,
+    device: Annotated[str, typer.Option(help="cpu, or cuda where torch has it.")] = "cpu",
+    memory_limit: Annotated[
+        float | None, typer.Option(help="Most memory for the model, in GiB; a larger model is read layer by layer.")
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first case that fails.")] = False,
     trust: Annotated[bool, typer.Option("--trust", help="Skip the bundle's checksums.")] = False,
     api: Annotated[
@@ -136,6 +140,8 @@ def run(
             strict=strict,
             trust=trust,
             threads=threads,
+            device=device,
+            memory_limit=options.memory_limit if memory_limit is None else memory_limit,
             progress=lambda p: advance(p.groups_done, p.groups),
         )
     _say_what_was_run(result, out)

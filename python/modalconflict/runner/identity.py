@@ -57,7 +57,7 @@ def describe(model: Any, bundle: Path | None, dataset: Any, options: Options | A
             "cases": table.num_rows,
             "options": json.loads(described) if described else None,
         },
-        "options": asdict(options),
+        "options": {k: v for k, v in asdict(options).items() if k != "memory_limit" or v is not None},
         "versions": {
             "modalconflict": _version("modalconflict"),
             "torch": _version("torch"),

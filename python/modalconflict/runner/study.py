@@ -84,6 +84,7 @@ class Options:
     max_new_tokens: int = 8
     top_k: int = 5
     batch_size: int | None = None
+    memory_limit: float | None = None
 
     def __post_init__(self) -> None:
         if self.text not in TEXTS:
@@ -95,6 +96,10 @@ class Options:
             value = getattr(self, name)
             if value is not None and not 1 <= value <= most:
                 raise InvalidArgument(f"{name} is {value}; give 1 to {most}")
+        if self.memory_limit is not None and not 0 < self.memory_limit < 2**30:
+            raise InvalidArgument(
+                f"memory_limit is {self.memory_limit}; give an amount of memory in GiB, such as 6 or 0.5"
+            )
 
 
 def run(
@@ -113,6 +118,8 @@ def run(
     strict: bool = False,
     trust: bool = False,
     threads: int | None = None,
+    device: str = "cpu",
+    memory_limit: float | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> StudyResult:
     """Run a model over a dataset and keep one record a run.
@@ -150,6 +157,11 @@ def run(
         Skip the bundle's checksums.
     threads
         Threads of the engine; None leaves its default.
+    device
+        "cpu", or "cuda" where torch has it.
+    memory_limit
+        Most memory for the model in GiB, see `load_model`. It decides on the batches, so it belongs to the study: a resumed
+        one must have the same.
     progress
         Called after each group.
 
@@ -166,7 +178,18 @@ def run(
     ModelError
         If the bundle cannot be run, or with `strict` at the first failed run.
     """
-    options = Options(text=text, order=order, max_new_tokens=max_new_tokens, top_k=top_k, batch_size=batch_size)
+    if hasattr(model, "run"):
+        if memory_limit is not None or device != "cpu":
+            raise InvalidArgument("the model is loaded already; give memory_limit and device to load_model instead")
+        memory_limit = getattr(model, "memory_limit", None)
+    options = Options(
+        text=text,
+        order=order,
+        max_new_tokens=max_new_tokens,
+        top_k=top_k,
+        batch_size=batch_size,
+        memory_limit=memory_limit,
+    )
     if limit is not None and limit < 1:
         raise InvalidArgument(f"limit is {limit}; give at least 1 group, or leave it out for all")
     out = Path(out)
@@ -174,7 +197,7 @@ def run(
     if not hasattr(model, "run"):
         from modalconflict import load_model
 
-        model = load_model(model, trust=trust, threads=threads)
+        model = load_model(model, trust=trust, threads=threads, device=device, memory_limit=memory_limit)
     if preparer is None:
         preparer = model.preparer
     information = describe(model, bundle, dataset, options)

@@ -28,7 +28,7 @@ TEST(AttentionMask, SlidingSeesAsManyTokensAsItsWindow) {
 
 TEST(AttentionMask, PaddingIsSeenByNobodyAndPlacesCount) {
     // One generated token at place 2 behind a prompt of two tokens and one of padding.
-    const AttentionLayout layout{1, 1, 4, {2}, {0, 1, -1, 2}, {}, {}};
+    const AttentionLayout layout{1, 1, 4, {2}, {0, 1, -1, 2}, {}, {}, {}, {}};
     EXPECT_EQ(seen(layout, MaskKind::causal), (std::vector<int>{1, 1, 0, 1}));
     EXPECT_EQ(seen(layout, MaskKind::sliding, 2), (std::vector<int>{0, 1, 0, 1}));
 }
@@ -45,6 +45,15 @@ TEST(AttentionMask, AWindowBoundsHowFarBackAnImageSeesNotHowFarAhead) {
     layout.query_block = layout.key_block = image_blocks(std::vector<std::int64_t>{1, 7, 7, 7, 2}, 7);
     EXPECT_EQ(seen(layout, MaskKind::sliding_bidirectional_image, 2),
               (std::vector<int>{1, 0, 0, 0, 0, 1, 1, 1, 1, 0, 0, 1, 1, 1, 0, 0, 0, 1, 1, 0, 0, 0, 0, 1, 1}));
+}
+
+TEST(AttentionMask, RunsOfOneRowSeeTheirPrefixAndThemselves) {
+    // A prefix of two tokens, then run 0 with two and run 1 with one, then padding.
+    const AttentionLayout layout{1, 4, 6, {2, 3, 2, 0}, {0, 1, 2, 3, 2, -1}, {}, {}, {0, 0, 1, -1}, {-1, -1, 0, 0, 1, -1}};
+    EXPECT_EQ(seen(layout, MaskKind::causal),
+              (std::vector<int>{1, 1, 1, 0, 0, 0, 1, 1, 1, 1, 0, 0, 1, 1, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0}));
+    EXPECT_EQ(seen(layout, MaskKind::sliding, 2),
+              (std::vector<int>{0, 1, 1, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 1, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0}));
 }
 
 TEST(AttentionMask, ImageBlocksAreNumbered) {

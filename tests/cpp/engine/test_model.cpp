@@ -203,6 +203,87 @@ TEST_F(TinyModel, SharingAndBatchingChangeNothingButTheWork) {
     EXPECT_LT(shared.stats.prefix_tokens + shared.stats.suffix_tokens, alone.stats.suffix_tokens);
 }
 
+// Behind a prefix of 24 tokens, so that the runs of an image stand side by side in one row of a batch.
+CasePack long_prefixes() {
+    CasePack pack = tiny_pack();
+    CasePack longer = pack;
+    longer.ids.clear();
+    longer.positions.clear();
+    longer.offsets = {0};
+    for (std::int64_t run = 0; run < pack.runs(); ++run) {
+        const auto ids = pack.run_ids(run);
+        longer.ids.push_back(ids[0]);
+        for (std::int64_t i = 0; i < 20; ++i) longer.ids.push_back(3 + i % 7);
+        longer.ids.insert(longer.ids.end(), ids.begin() + 1, ids.end());
+        const auto length = static_cast<std::int64_t>(ids.size()) + 20;
+        for (std::int64_t i = 0; i < length; ++i) longer.positions.push_back(i);
+        longer.offsets.push_back(static_cast<std::int64_t>(longer.ids.size()));
+    }
+    return longer;
+}
+
+TEST_F(TinyModel, RunsSideBySideInOneRowAreReadAsIfAlone) {
+    for (const char* mask : {"causal", "sliding"}) {
+        write({.seed = 3, .mask = mask});
+        pack_ = long_prefixes();
+        States states;
+        const auto reads = run({.max_new_tokens = 5}, {keep_states(states)});
+        const std::int64_t window = std::strcmp(mask, "sliding") == 0 ? 3 : 0;
+        expect_reference(folder_.path(), pack_, reads, window);
+        const auto alone = run({.max_new_tokens = 5, .batch_size = 1, .share_prefixes = false});
+        EXPECT_EQ(reads.answer_ids, alone.answer_ids);
+        EXPECT_EQ(reads.answer_stopped, alone.answer_stopped);
+        for (const auto& [key, state] : states) {
+            const auto reference = tiny_reference(folder_.path(), pack_, key.second, {}, window).hidden[static_cast<std::size_t>(key.first)];
+            for (std::size_t i = 0; i < state.size(); ++i) ASSERT_NEAR(state[i], reference[i], 1e-5) << key.first << ' ' << key.second;
+        }
+        EXPECT_EQ(states.size(), 7U * (kTinyLayers + 1));
+    }
+}
+
+TEST_F(TinyModel, AnAnswersLogProbabilityIsTheSumOverItsTokens) {
+    write({.seed = 3});
+    pack_ = long_prefixes();
+    const auto reads = run({.max_new_tokens = 5});
+    for (std::int64_t i = 0; i < pack_.runs(); ++i) {
+        const auto r = static_cast<std::size_t>(i);
+        ASSERT_EQ(reads.answer_log_probs[r].size(), reads.answer_ids[r].size());
+        double sum = 0.0;
+        std::vector<std::int64_t> before;
+        for (std::size_t t = 0; t < reads.answer_ids[r].size(); ++t) {
+            const auto last = tiny_reference(folder_.path(), pack_, i, before).log_probs.back();
+            const auto token = reads.answer_ids[r][t];
+            EXPECT_NEAR(reads.answer_log_probs[r][t], last[static_cast<std::size_t>(token)], 1e-5);
+            sum += last[static_cast<std::size_t>(token)];
+            before.push_back(token);
+        }
+        EXPECT_NEAR(reads.answer_log_prob[r], sum, 1e-5);
+    }
+    EXPECT_TRUE(std::isnan(run({.stop_after_layer = 1}).answer_log_prob[0]));
+}
+
+TEST_F(TinyModel, ABrokenRunCostsTheRunsBesideItNothing) {
+    write();
+    pack_ = long_prefixes();
+    const auto clean = run();
+    write({.poisoned_token = 12});  // in run 2, which stands in one row with runs 0 and 1, and in run 6
+    const auto reads = run();
+    for (std::int64_t r = 0; r < 7; ++r) {
+        const auto cell = static_cast<std::size_t>(r);
+        if (r == 2 || r == 6) {
+            EXPECT_NE(reads.status[cell].find("non-finite"), std::string::npos);
+            EXPECT_TRUE(reads.answer_ids[cell].empty());
+            continue;
+        }
+        EXPECT_EQ(reads.status[cell], "ok");
+        EXPECT_EQ(reads.answer_ids[cell], clean.answer_ids[cell]);
+        for (std::int64_t row = 0; row < reads.rows; ++row) {
+            const auto at = static_cast<std::size_t>(r * reads.rows + row);
+            EXPECT_NEAR(reads.entropy[at], clean.entropy[at], 1e-5);
+        }
+    }
+}
+
 TEST_F(TinyModel, TheSamePackGivesTheSameBits) {
     write();
     const Model model(folder_.path());
@@ -297,6 +378,14 @@ TEST_F(TinyModel, PatchingEveryPositionOfTheImageMovesOnlyWhatFollowsIt) {
     EXPECT_NEAR(plain.entropy[0], patched.entropy[0], 1e-6);  // the answer position's own embedding stays
     EXPECT_GT(std::abs(plain.entropy[rows - 1] - patched.entropy[rows - 1]), 1e-4);
     for (std::size_t i = rows; i < plain.entropy.size(); ++i) EXPECT_NEAR(plain.entropy[i], patched.entropy[i], 1e-5);
+}
+
+TEST(MatchLayers, FindsStatesByName) {
+    EXPECT_EQ(match_layers("layers.*.h", 3), (std::vector<std::int64_t>{1, 2, 3}));
+    EXPECT_EQ(match_layers("*", 2), (std::vector<std::int64_t>{0, 1, 2}));
+    EXPECT_EQ(match_layers("embed.h", 2), (std::vector<std::int64_t>{0}));
+    EXPECT_EQ(match_layers("layers.1[02].h", 12), (std::vector<std::int64_t>{10, 12}));
+    expect_error<InvalidArgument>([] { (void)match_layers("layers.4.h", 3); }, {"'layers.4.h'", "layers.3.h"});
 }
 
 TEST_F(TinyModel, HooksMayFollowTheGeneratedTokens) {
@@ -429,7 +518,7 @@ TEST_F(TinyModel, AFileOfAnotherModelIsAModelError) {
     std::filesystem::copy_file(other.path() / "weights.safetensors", folder_.path() / "weights.safetensors",
                                std::filesystem::copy_options::overwrite_existing);
     testing::write_description(folder_.path(), description);
-    expect_error<ModelError>([&] { Model{folder_.path()}; }, {"[4]", "[6]", "another model"});
+    expect_error<ModelError>([&] { Model{folder_.path()}; }, {"'layers.0.wq'", "[8, 8]", "[8, 12]", "another model"});
 
     write();
     std::filesystem::copy_file(folder_.path() / "programs/rotary.pt", folder_.path() / "programs/layer.pt",

@@ -33,7 +33,9 @@ CasePack pack_of(const std::vector<std::pair<std::int64_t, std::vector<std::int6
 std::multiset<std::int64_t> all_runs(const std::vector<PlannedStep>& steps) {
     std::multiset<std::int64_t> runs;
     for (const auto& step : steps) {
-        for (const auto& batch : step.batches) runs.insert(batch.runs.begin(), batch.runs.end());
+        for (const auto& batch : step.batches) {
+            for (const auto& row : batch.rows) runs.insert(row.runs.begin(), row.runs.end());
+        }
     }
     return runs;
 }
@@ -48,8 +50,8 @@ TEST(Plan, SharesTheLongestPrefixBehindTheImage) {
     EXPECT_EQ(steps[1].prefix_length, 0);
     EXPECT_EQ(all_runs(steps), (std::multiset<std::int64_t>{0, 1, 2, 3, 4, 5, 6}));
     for (const auto& batch : steps[0].batches) {
-        for (std::size_t i = 0; i < batch.runs.size(); ++i) {
-            EXPECT_EQ(pack.image_index[static_cast<std::size_t>(batch.runs[i])], batch.prefix_rows[i]);
+        for (const auto& row : batch.rows) {
+            for (const auto run : row.runs) EXPECT_EQ(pack.image_index[static_cast<std::size_t>(run)], row.prefix);
         }
     }
 }
@@ -101,14 +103,17 @@ TEST(Plan, KeepsToTheBatchSizeAndTheMemory) {
     options.batch_size = 3;
     const auto steps = plan_pack(pack_of(runs), options);
     EXPECT_EQ(steps[0].batches.size(), 4U);
-    for (const auto& batch : steps[0].batches) EXPECT_LE(batch.runs.size(), 3U);
+    for (const auto& batch : steps[0].batches) EXPECT_LE(batch.rows.size(), 3U);
     options.batch_size = 100;
     EXPECT_EQ(plan_pack(pack_of(runs), options)[0].batches.size(), 1U);
-    // Twelve tokens with the answer, sixteen bytes each, in half of this memory: two runs at a time.
-    options.kv_memory_bytes = 2 * 2 * 12 * 16;
-    EXPECT_EQ(plan_pack(pack_of(runs), options)[0].batches.size(), 5U);
+    // Twelve tokens with the answer, sixteen bytes each: two runs at a time.
+    options.kv_memory_bytes = 2 * 12 * 16;
+    EXPECT_EQ(plan_pack(pack_of(runs), options).size(), 5U);
     options.kv_memory_bytes = 1;  // less than one run needs: still one at a time
-    EXPECT_EQ(plan_pack(pack_of(runs), options)[0].batches.size(), 10U);
+    EXPECT_EQ(plan_pack(pack_of(runs), options).size(), 10U);
+    options = options_for();
+    options.max_pass_tokens = 8;  // of two runs
+    EXPECT_EQ(plan_pack(pack_of(runs), options)[0].batches.size(), 5U);
 }
 
 TEST(Plan, PadsLongBatchesByLittle) {
@@ -116,7 +121,49 @@ TEST(Plan, PadsLongBatchesByLittle) {
     for (int i = 0; i < 40; ++i) runs.push_back({-1, std::vector<std::int64_t>(i % 2 ? 60 : 20, 1)});
     const auto steps = plan_pack(pack_of(runs), options_for());
     ASSERT_EQ(steps[0].batches.size(), 2U);
-    EXPECT_EQ(steps[0].batches[0].runs.size(), 20U);
+    EXPECT_EQ(steps[0].batches[0].rows.size(), 20U);
+}
+
+// Two images of `image` tokens, each with `runs` runs of `suffix` tokens.
+CasePack images_of(std::size_t image, int runs, std::size_t suffix) {
+    std::vector<std::pair<std::int64_t, std::vector<std::int64_t>>> prompts;
+    for (int i = 0; i < 2 * runs; ++i) {
+        std::vector<std::int64_t> ids(image, kImage);
+        for (std::size_t t = 0; t < suffix; ++t) ids.push_back(100 + i);
+        prompts.emplace_back(i / runs, ids);
+    }
+    return pack_of(prompts);
+}
+
+TEST(Plan, PutsShortSuffixesSideBySide) {
+    const auto steps = plan_pack(images_of(40, 5, 4), options_for());
+    ASSERT_EQ(steps.size(), 1U);
+    ASSERT_EQ(steps[0].batches.size(), 1U);
+    ASSERT_EQ(steps[0].batches[0].rows.size(), 2U);
+    EXPECT_EQ(steps[0].batches[0].rows[0].runs, (std::vector<std::int64_t>{0, 1, 2, 3, 4}));
+    EXPECT_EQ(steps[0].batches[0].rows[1].runs, (std::vector<std::int64_t>{5, 6, 7, 8, 9}));
+    EXPECT_EQ(steps[0].batches[0].rows[1].prefix, 1);
+    EXPECT_EQ(steps[0].kv_bytes, 2 * (40 + 5 * (4 + 8)) * 16);
+    const auto longer = plan_pack(images_of(40, 5, 15), options_for());
+    for (const auto& row : longer[0].batches[0].rows) EXPECT_EQ(row.runs.size(), 1U);
+}
+
+TEST(Plan, ComputesAPrefixAgainRatherThanExceedTheMemory) {
+    auto options = options_for();
+    options.kv_memory_bytes = 3 * (40 + 15 + 8) * 16;  // three of ten rows
+    const auto steps = plan_pack(images_of(40, 5, 15), options);
+    ASSERT_EQ(steps.size(), 4U);
+    std::multiset<std::int64_t> seen;
+    for (const auto& step : steps) {
+        EXPECT_LE(step.kv_bytes, options.kv_memory_bytes);
+        for (const auto& batch : step.batches) {
+            for (const auto& row : batch.rows) {
+                ASSERT_LT(row.prefix, static_cast<std::int64_t>(step.prefix_runs.size()));
+                EXPECT_EQ(step.prefix_runs[static_cast<std::size_t>(row.prefix)] / 5, row.runs.front() / 5);  // of one image
+            }
+        }
+    }
+    EXPECT_EQ(all_runs(steps).size(), 10U);
 }
 
 TEST(Plan, FindsTheImage) {
