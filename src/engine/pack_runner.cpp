@@ -131,10 +131,14 @@ std::int64_t PackRunner::kv_bytes(std::int64_t run) const {
     return (static_cast<std::int64_t>(pack_.run_ids(run).size()) + options_.max_new_tokens) * kv_bytes_per_token();
 }
 
+// The run that needs most speaks for all: the limit its message names suffices for the pack.
 void PackRunner::check_memory() const {
-    for (std::int64_t run = 0; run < pack_.runs(); ++run) {
-        decoder_.budget().check(run, static_cast<std::int64_t>(pack_.run_ids(run).size()), kv_bytes(run));
+    std::int64_t longest = 0;
+    for (std::int64_t run = 1; run < pack_.runs(); ++run) {
+        if (pack_.run_ids(run).size() > pack_.run_ids(longest).size()) longest = run;
     }
+    if (pack_.runs() == 0) return;
+    decoder_.budget().check(longest, static_cast<std::int64_t>(pack_.run_ids(longest).size()), kv_bytes(longest));
 }
 
 std::int64_t PackRunner::least_memory_bytes() const {

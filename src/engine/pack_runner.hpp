@@ -53,7 +53,7 @@ private:
     const std::vector<Hook>& hooks_;
     std::int64_t last_layer_;
     bool generating_;
-    std::map<std::int64_t, at::Tensor> image_features_;
+    std::map<std::int64_t, ImageRows> images_;
     std::vector<std::int64_t> again_;  // runs that stood in one row with a run whose numbers are not finite
     PackReads reads_;
 };

@@ -102,7 +102,7 @@ std::vector<Row> rows_of(const CasePack& pack, const Prefix& prefix, std::int64_
     for (const auto run : prefix.runs) {
         const auto length = length_of(pack, run) - prefix.length;
         // Side by side, suffixes see each other in vain: worth it while they are short beside what they spare.
-        if (rows.empty() || 2 * (rows.back().width + length) > prefix.length) rows.push_back({{prefix_row, {}}, 0});
+        if (rows.empty() || rows.back().width + length > prefix.length) rows.push_back({{prefix_row, {}}, 0});
         rows.back().row.runs.push_back(run);
         rows.back().width += length;
     }

@@ -142,6 +142,7 @@ def test_study_json_says_what_was_run(data: SimpleNamespace, tmp_path: Path) -> 
             "prefix_tokens": 8,
             "suffix_tokens": 8,
             "images_encoded": 0,
+            "first_token_differs": 0,
         }
     ]
 

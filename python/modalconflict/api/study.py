@@ -19,7 +19,7 @@ from modalconflict.records.schema import BOUND_FIELDS, record_schema
 from modalconflict.records.writing import RecordWriter, write_json
 from modalconflict.runner.answers import given_answer
 from modalconflict.runner.identity import describe, open_folder
-from modalconflict.runner.plan import TEXTS, PlannedRun, groups_of, plan_group
+from modalconflict.runner.plan import TEXTS, Groups, PlannedRun, plan_group
 from modalconflict.runner.rows import RowContext, named_columns
 from modalconflict.runner.study import Progress, StudyResult
 
@@ -181,14 +181,14 @@ class _ApiStudy:
 
     def run(self, limit: int | None, progress: Callable[[Progress], None] | None) -> StudyResult:
         writer = RecordWriter(self._out)
-        groups = list(groups_of(self._table))[:limit]
+        groups = Groups(self._table, limit)
         begin, runs, failed = time.perf_counter(), 0, 0
-        done = sum(number in writer.finished for number, _ in groups)
-        for number, cases in groups:
+        done = sum(number in writer.finished for number in groups)
+        for number in groups:
             if number in writer.finished:
                 continue
             start = time.perf_counter()
-            entry = writer.write(number, self._group(cases), time.perf_counter() - start)
+            entry = writer.write(number, self._group(groups.cases(number)), time.perf_counter() - start)
             done, runs, failed = done + 1, runs + entry.rows, failed + entry.failed
             if progress is not None:
                 progress(Progress(done, len(groups), runs, failed, time.perf_counter() - begin))

@@ -31,7 +31,10 @@ _NAMED: tuple[tuple[str, pa.DataType, bool], ...] = (
     ("answer_raw", pa.string(), True),
     ("answer_kind", pa.string(), True),
     ("correct", pa.bool_(), True),
+    ("answer_class", pa.string(), True),
     ("first_token_class", pa.string(), True),
+    ("answer_log_prob", pa.float64(), True),
+    ("answer_token_log_probs", pa.list_(pa.float64()), True),
     ("status", pa.string(), False),
     ("model", pa.string(), False),
     ("bundle_sha256", pa.string(), False),
@@ -40,7 +43,7 @@ _NAMED: tuple[tuple[str, pa.DataType, bool], ...] = (
 
 _REQUIRED = ("case_id", "group", "condition", "answer", "model")
 _LENS_FLOATS = ("logit_text", "logit_vision", "lens_entropy", "kl_final")
-_NOT_AN_INDEX = frozenset({"seconds", "entropy_upper", "residual_mass"})
+_NOT_AN_INDEX = frozenset({"seconds", "answer_log_prob", "entropy_upper", "residual_mass"})
 
 BOUND_FIELDS = (
     pa.field("entropy_kind", pa.string()),

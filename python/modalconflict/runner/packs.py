@@ -8,7 +8,7 @@ from typing import Any
 
 from modalconflict.errors import InvalidArgument
 from modalconflict.folders import claim_folder, require_free
-from modalconflict.runner.plan import TEXTS, groups_of, plan_group, specification
+from modalconflict.runner.plan import TEXTS, Groups, plan_group, specification
 
 
 def write_packs(
@@ -62,10 +62,10 @@ def write_packs(
     data = datasets.load(dataset) if isinstance(dataset, (str, Path)) else dataset
     preparer = load_preparer(bundle)
     claim_folder(out, "packs")
-    groups = list(groups_of(data.table))[:limit]
+    groups = Groups(data.table, limit)
     paths = []
-    for done, (number, cases) in enumerate(groups, 1):
-        runs = plan_group(cases, TEXTS[text], order)
+    for done, number in enumerate(groups, 1):
+        runs = plan_group(groups.cases(number), TEXTS[text], order)
         paths.append(out / f"group-{number:06d}.safetensors")
         preparer.prepare([specification(r, Path(data.path)) for r in runs]).save(paths[-1])
         if progress is not None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from modalconflict.errors import InvalidArgument
@@ -120,13 +121,37 @@ def _planned(case: dict[str, Any], case_id: str, condition: str, text_column: st
     )
 
 
-def groups_of(table: pa.Table) -> Iterator[tuple[int, list[dict[str, Any]]]]:
-    """Groups of a manifest by number, each with its cases."""
-    keep = [c for c in table.column_names if c != "pixel_sha256"]
-    rows: dict[int, list[dict[str, Any]]] = {}
-    for row in table.select(keep).to_pylist():
-        rows.setdefault(row["group"], []).append(row)
-    yield from sorted(rows.items())
+class Groups:
+    """A manifest's groups by number; a group's cases become Python objects only when it is asked for.
+
+    Parameters
+    ----------
+    table
+        The manifest.
+    limit
+        Only the first so many groups.
+    """
+
+    def __init__(self, table: pa.Table, limit: int | None = None) -> None:
+        self._table = table.select([c for c in table.column_names if c != "pixel_sha256"])
+        groups = table["group"].to_numpy()
+        self._order = np.argsort(groups, kind="stable")
+        numbers, starts = np.unique(groups[self._order], return_index=True)
+        ends = [*starts[1:].tolist(), len(groups)]
+        whole = dict(zip(numbers.tolist(), zip(starts.tolist(), ends, strict=True), strict=True))
+        self._ranges = dict(list(whole.items())[:limit])
+
+    def __len__(self) -> int:
+        return len(self._ranges)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._ranges)
+
+    def cases(self, number: int) -> list[dict[str, Any]]:
+        """Return a group's manifest rows, in the manifest's order."""
+        begin, end = self._ranges[number]
+        rows: list[dict[str, Any]] = self._table.take(pa.array(self._order[begin:end])).to_pylist()
+        return rows
 
 
 def specification(planned: PlannedRun, root: Path) -> Any:

@@ -121,6 +121,10 @@ def records_of(
     labels = np.stack([label_layers(t, *v) for t, v in zip(top1, variants, strict=True)])
     classes = ("other", "text", "vision")
     columns["first_token_class"] = [classes[i[-1]] if ok else None for i, ok in zip(labels, valid, strict=True)]
+    if hasattr(reads, "answer_log_prob"):
+        columns["answer_log_prob"] = pa.array(np.asarray(reads.answer_log_prob, dtype=np.float64), mask=~valid)
+        token_log_probs = [p if ok else None for p, ok in zip(reads.answer_log_probs, valid, strict=True)]
+        columns["answer_token_log_probs"] = pa.array(token_log_probs, pa.list_(pa.float64()))
     unique, inverse = np.unique(reads.top_ids, return_inverse=True)
     tokens = pa.array(context.decode(unique.tolist()), pa.string()).take(pa.array(inverse.reshape(-1)))
     first = tokens.take(pa.array(np.arange(0, len(tokens), top_k)))
@@ -135,11 +139,27 @@ def records_of(
     return pa.table(columns, schema=schema)
 
 
+def first_token_differs(table: pa.Table) -> int:
+    """Count the runs whose first token belongs to another answer than the whole answer does.
+
+    A run whose two answers are one and the same has nothing to tell apart and is not counted.
+    """
+    pairs = zip(table["first_token_class"].to_pylist(), table["answer_class"].to_pylist(), strict=True)
+    return sum(first is not None and answer != "both" and first != answer for first, answer in pairs)
+
+
 def failed_records(runs: Sequence[PlannedRun], message: str, context: RowContext, like: pa.Schema) -> pa.Table:
     """Rows of runs that could not be prepared or run: the message as status, all measurements null."""
     columns = named_columns(runs, [message] * len(runs), [""] * len(runs), context)
     empty = {f.name: pa.nulls(len(runs), f.type) for f in like if f.name not in columns}
     return pa.table({**empty, **columns}, schema=like)
+
+
+def _answer_class(given: str, run: PlannedRun) -> str:
+    """Whose answer was given: "text", "vision", "both" where the two are the same, "other"."""
+    sides = {"text": run.answer_text, "vision": run.answer_vision}
+    taken = [name for name, answer in sides.items() if answer and given == given_answer(answer, run.question)]
+    return "both" if len(taken) == 2 else taken[0] if taken else "other"
 
 
 def named_columns(
@@ -149,9 +169,10 @@ def named_columns(
     answer: list[str | None] = []
     kind: list[str | None] = []
     correct: list[bool | None] = []
+    side: list[str | None] = []
     for run, raw, state in zip(runs, answers, status, strict=True):
         if state != "ok":
-            for column in (answer, kind, correct):
+            for column in (answer, kind, correct, side):
                 column.append(None)
             continue
         given = given_answer(raw, run.question)
@@ -159,6 +180,7 @@ def named_columns(
         answer.append(given)
         kind.append(answer_kind(raw, run.question, context.known_answers))
         alone = run.condition != "multimodal" and expected is not None
+        side.append(_answer_class(given, run))
         correct.append(given == given_answer(expected or "", run.question) if alone else None)
     n = len(runs)
     return {
@@ -178,6 +200,9 @@ def named_columns(
         "answer_raw": pa.array([a if s == "ok" else None for a, s in zip(answers, status, strict=True)], pa.string()),
         "answer_kind": pa.array(kind, pa.string()),
         "correct": pa.array(correct, pa.bool_()),
+        "answer_class": pa.array(side, pa.string()),
+        "answer_log_prob": pa.nulls(n, pa.float64()),
+        "answer_token_log_probs": pa.nulls(n, pa.list_(pa.float64())),
         "status": list(status),
         "model": [context.model] * n,
         "bundle_sha256": [context.bundle_sha256] * n,

@@ -15,8 +15,8 @@ from modalconflict.records.schema import record_schema
 from modalconflict.records.writing import RecordWriter, write_json
 from modalconflict.runner.answers import given_answer
 from modalconflict.runner.identity import describe, open_folder
-from modalconflict.runner.plan import TEXTS, PlannedRun, groups_of, plan_group, specification
-from modalconflict.runner.rows import RowContext, failed_records, records_of
+from modalconflict.runner.plan import TEXTS, Groups, PlannedRun, plan_group, specification
+from modalconflict.runner.rows import RowContext, failed_records, first_token_differs, records_of
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,8 @@ class StudyResult:
         Runs done by this call.
     prompt_tokens, computed_tokens
         Tokens of all prompts of this call, and those computed for them: a shared prefix is computed once.
+    first_token_differs
+        Runs of this call whose first token belongs to another answer than the whole answer does.
     """
 
     path: Path
@@ -70,6 +72,7 @@ class StudyResult:
     new_runs: int
     prompt_tokens: int
     computed_tokens: int
+    first_token_differs: int = 0
 
     def __repr__(self) -> str:
         return f"StudyResult({str(self.path)!r}: {self.groups} groups, {self.runs} runs, {self.failed} failed, {self.seconds:.1f} s)"
@@ -243,6 +246,7 @@ class _Study:
         self._strict = strict
         self._texts: dict[int, str] = {}
         self._tokens = dict.fromkeys(("prompt_tokens", "prefix_tokens", "suffix_tokens", "images_encoded"), 0)
+        self._first_token_differs = 0
         names = [c for c in ("answer_text", "answer_vision") if c in self._table.column_names]
         known = {a for c in names for a in self._table[c].unique().to_pylist() if a}
         self._context = RowContext(
@@ -255,20 +259,27 @@ class _Study:
 
     def run(self, limit: int | None, progress: Callable[[Progress], None] | None) -> StudyResult:
         writer = RecordWriter(self._out)
-        groups = list(groups_of(self._table))[:limit]
+        groups = Groups(self._table, limit)
         begin, runs, failed = time.perf_counter(), 0, 0
-        done = sum(number in writer.finished for number, _ in groups)
-        for number, cases in groups:
+        done = sum(number in writer.finished for number in groups)
+        for number in groups:
             if number in writer.finished:
                 continue
             start = time.perf_counter()
-            entry = writer.write(number, self._group(cases), time.perf_counter() - start)
+            entry = writer.write(number, self._group(groups.cases(number)), time.perf_counter() - start)
             done, runs, failed = done + 1, runs + entry.rows, failed + entry.failed
             if progress is not None:
                 progress(Progress(done, len(groups), runs, failed, time.perf_counter() - begin))
         seconds = time.perf_counter() - begin
         if runs:
-            self._information["calls"].append({"runs": runs, "seconds": round(seconds, 3), **self._tokens})
+            self._information["calls"].append(
+                {
+                    "runs": runs,
+                    "seconds": round(seconds, 3),
+                    **self._tokens,
+                    "first_token_differs": self._first_token_differs,
+                }
+            )
             write_json(self._out / "study.json", self._information)
         entries = writer.finished.values()
         return StudyResult(
@@ -280,6 +291,7 @@ class _Study:
             new_runs=runs,
             prompt_tokens=self._tokens["prompt_tokens"],
             computed_tokens=self._tokens["prefix_tokens"] + self._tokens["suffix_tokens"],
+            first_token_differs=self._first_token_differs,
         )
 
     def _group(self, cases: list[dict[str, Any]]) -> pa.Table:
@@ -290,7 +302,9 @@ class _Study:
             record_schema(self._lens_rows(), self._options.top_k),
         )
         tables = [failed_records(b, r, self._context, schema) if isinstance(r, str) else r for b, r in results]
-        return pa.concat_tables(tables)
+        table = pa.concat_tables(tables)
+        self._first_token_differs += first_token_differs(table)
+        return table
 
     def _lens_rows(self) -> int:
         return int(self._information["model"]["layers"]) + 1

@@ -144,14 +144,14 @@ TEST(Plan, PutsShortSuffixesSideBySide) {
     EXPECT_EQ(steps[0].batches[0].rows[1].runs, (std::vector<std::int64_t>{5, 6, 7, 8, 9}));
     EXPECT_EQ(steps[0].batches[0].rows[1].prefix, 1);
     EXPECT_EQ(steps[0].kv_bytes, 2 * (40 + 5 * (4 + 8)) * 16);
-    const auto longer = plan_pack(images_of(40, 5, 15), options_for());
+    const auto longer = plan_pack(images_of(40, 5, 25), options_for());
     for (const auto& row : longer[0].batches[0].rows) EXPECT_EQ(row.runs.size(), 1U);
 }
 
 TEST(Plan, ComputesAPrefixAgainRatherThanExceedTheMemory) {
     auto options = options_for();
-    options.kv_memory_bytes = 3 * (40 + 15 + 8) * 16;  // three of ten rows
-    const auto steps = plan_pack(images_of(40, 5, 15), options);
+    options.kv_memory_bytes = 3 * (40 + 25 + 8) * 16;  // three of ten rows
+    const auto steps = plan_pack(images_of(40, 5, 25), options);
     ASSERT_EQ(steps.size(), 4U);
     std::multiset<std::int64_t> seen;
     for (const auto& step : steps) {
