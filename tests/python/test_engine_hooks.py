@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import runpy
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,9 +11,10 @@ import pytest
 import torch
 
 import modalconflict as mc
-from engine_setting import Keep, loaded, reference
+from engine_setting import Keep, loaded, reference, specifications
 from modalconflict.export import programs
 from modalconflict.model import HiddenState, Hook
+from tiny_models import tiny_image
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +157,18 @@ def test_a_cache_keeps_the_states_that_are_named(setting: Any, layers: Any, name
     assert len(cache[name]) == len(pack)
     with pytest.raises(KeyError, match=f"holds {names[0]}"):
         cache["layers.9.h"]
+
+
+def test_the_example_runs(setting: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, model, _ = setting
+    tiny_image(4).save(tmp_path / "scene.png")
+    example = Path(__file__).parents[2] / "examples" / "hooks.py"
+    runpy.run_path(str(example))["main"](str(model.path), str(tmp_path / "scene.png"))
+    printed = capsys.readouterr().out
+    assert "layers.4.h: cosine" in printed
+    # Behind the last layer the state is all that is read.
+    alone = model.run(model.preparer.prepare(specifications()[:1]))
+    assert printed.splitlines()[-1].endswith(f"{alone.entropy[0, -1]:.3f} nats")
 
 
 def test_a_cache_keeps_what_another_hook_made_of_the_state(setting: Any) -> None:

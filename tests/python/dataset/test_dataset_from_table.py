@@ -106,11 +106,13 @@ def test_groups_share_pictures_and_texts(tmp_path):
 
 
 def test_the_runner_takes_an_imported_group(tmp_path):
-    from modalconflict.runner.plan import groups_of, plan_group
+    from modalconflict.runner.plan import Groups, plan_group
 
     table = pd.DataFrame([{**GOOD, "image": p, "text": t, "group": 1} for p in shades(2) for t in ("one", "two")])
     data = mc.datasets.from_table(table, out=tmp_path / "d")
-    ((_, cases),) = groups_of(data.table)
+    groups = Groups(data.table)
+    (number,) = groups
+    cases = groups.cases(number)
     assert [run.condition for run in plan_group(cases)].count("multimodal") == 4
     assert len(plan_group(cases)) == 4 + 2 + 2
     with pytest.raises(mc.InvalidArgument, match="case table/00000/v00/t0 has no paraphrase"):
