@@ -19,6 +19,7 @@ _THUMB = (112, 84)  # pixels: 4 : 3, as the easy tiers of Color Recognition
 _GAP = 8
 _HEAD = 32
 _CAPTION = 46
+_FEW_TIERS = 6  # so many stand in double size
 _COLUMNS = 6  # of groups with one picture each
 _INK, _SOFT, _LINE = (22, 24, 29), (86, 93, 105), (227, 228, 224)
 _COLUMNS_READ = ["group", "d_v", "d_t", "image", "text", "answer_text", "answer_vision", "target"]
@@ -85,8 +86,9 @@ def _chosen(dataset: Dataset, groups: int) -> dict[int, dict[str, Any]]:
 
 
 def _in_rows(dataset: Dataset, chosen: dict[int, dict[str, Any]], tiers: list[int]) -> Image.Image:
+    size = _THUMB if len(tiers) > _FEW_TIERS else (2 * _THUMB[0], 2 * _THUMB[1])
     pictures = {
-        (number, tier): _thumbnail(dataset.path / image, _THUMB)
+        (number, tier): _thumbnail(dataset.path / image, size)
         for number, group in chosen.items()
         for tier, image in group["pictures"].items()
     }
@@ -94,7 +96,7 @@ def _in_rows(dataset: Dataset, chosen: dict[int, dict[str, Any]], tiers: list[in
     for tier in tiers:
         lefts[tier] = left
         left += _GAP + max(picture.width for (_, of), picture in pictures.items() if of == tier)
-    row = _CAPTION + _THUMB[1] + 2 * _GAP
+    row = _CAPTION + max(picture.height for picture in pictures.values()) + 2 * _GAP
     sheet = Image.new("RGB", (max(left, 480), _HEAD + len(chosen) * row), "white")
     draw = ImageDraw.Draw(sheet)
     for tier in tiers:
@@ -165,8 +167,8 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 def _save(sheet: Image.Image, target: Path) -> None:
     partial = target.with_name(target.name + ".part")
     try:
-        # 256 colours tell as much of thumbnails, in a third of the bytes
-        sheet.quantize(256, dither=Image.Dither.NONE).save(partial, "PNG", optimize=True)
+        # no palette: it would leave out the colour of a small figure, which is what the picture is looked at for
+        sheet.save(partial, "PNG", optimize=True)
         os.replace(partial, target)
     except OSError as error:
         partial.unlink(missing_ok=True)
