@@ -130,7 +130,10 @@ def _caption(draw: ImageDraw.ImageDraw, at: tuple[int, int], width: int, number:
     control = group.get("control", "none")
     if control != "none":
         answers += f"  ·  {control.replace('_', ' ')}"
-    draw.text(at, _fitted(draw, f"{what}  ·  {answers}", width, 14), _INK, _font(14))
+    headline = f"{what}  ·  {answers}"
+    if draw.textlength(headline, _font(14)) > width:  # the answers are what the picture is looked at for
+        headline = answers
+    draw.text(at, _fitted(draw, headline, width, 14), _INK, _font(14))
     draw.text((at[0], at[1] + 20), _fitted(draw, group["text"], width, 12), _SOFT, _font(12))
 
 
