@@ -8,12 +8,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from modalconflict import plots
 from modalconflict.analysis import Analysis, ModelAnalysis, analyze, load_analysis
 from modalconflict.analysis.result import describe_point, signed
 from modalconflict.errors import InvalidArgument, IoError
 from modalconflict.records.reading import is_study
+from modalconflict.reporting import library
 from modalconflict.reporting.examples import choose, curve_cases, describe
+from modalconflict.reporting.explorer import as_script_data, explorer_data
 from modalconflict.reporting.figures import draw
 from modalconflict.reporting.published import SOURCE, comparison
 from modalconflict.reporting.words import flags_in_words, paragraph, percent, preference, symbol
@@ -48,7 +52,8 @@ def report(sources: Source | Sequence[Source], out: str | Path = "report.html", 
 
     Notes
     -----
-    Figures and images are inlined and every string from the data is escaped: the page needs no other file and runs no script.
+    Figures and images are inlined and every string from the data is escaped: the page needs no other file and asks for none, which
+    its content security policy enforces. Its size does not grow with the records: the explorer draws from counts (docs/report.md).
     """
     items: list[Source] = [sources] if isinstance(sources, (str, Path, Analysis)) else list(sources)
     if not items:
@@ -61,6 +66,7 @@ def report(sources: Source | Sequence[Source], out: str | Path = "report.html", 
         )
     options = analyses[0].options
     models = [(m, a) for a in analyses for m in a.models]
+    data = explorer_data([m for m, _ in models], options)
     out = Path(out)
     if out.suffix.lower() not in (".html", ".htm"):
         raise InvalidArgument(f"the report '{out}' is no .html file; name one, such as report.html")
@@ -74,6 +80,14 @@ def report(sources: Source | Sequence[Source], out: str | Path = "report.html", 
             symbol=symbol(options["uncertainty"]),
             source=SOURCE,
             version=analyses[0].versions["modalconflict"],
+            many=len(models) > 1,
+            fine=options["bin_width"] / data["parts"],
+            policy=library.policy(library.vega(), library.explorer()),
+            data=Markup(as_script_data(data)),
+            vega=Markup(library.vega()),
+            explorer=Markup(library.explorer()),
+            licence=library.licence(),
+            vega_versions=library.vega_versions(),
             made=datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         )
     )
@@ -134,7 +148,7 @@ def _environment() -> Any:
 
 def _with_subscript(text: str) -> Any:
     """Escaped text in which ΔH_rel and ΔU_rel have their subscript."""
-    from markupsafe import Markup, escape
+    from markupsafe import escape
 
     return Markup(
         escape(text)
