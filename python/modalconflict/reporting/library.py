@@ -19,7 +19,7 @@ def vega() -> str:
     """
     import vl_convert
 
-    return _inline(str(vl_convert.javascript_bundle()))
+    return _inline(str(vl_convert.javascript_bundle(None)))
 
 
 @cache
