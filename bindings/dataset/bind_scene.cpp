@@ -13,15 +13,6 @@ using namespace modalconflict::dataset;
 
 namespace {
 
-// The picture's own buffer becomes the array's: no copy.
-py::array_t<std::uint8_t> as_array(Image image) {
-    auto owner = std::make_unique<Image>(std::move(image));
-    const py::ssize_t height = owner->height, width = owner->width;
-    auto* data = owner->pixels.data();
-    py::capsule base(owner.release(), [](void* pointer) { delete static_cast<Image*>(pointer); });
-    return py::array_t<std::uint8_t>({height, width, py::ssize_t{3}}, data, base);
-}
-
 template <std::size_t N, typename Enum>
 std::vector<std::string> names() {
     std::vector<std::string> all;
@@ -39,6 +30,14 @@ std::string color_name(Rgb color) {
 }
 
 }  // namespace
+
+py::array_t<std::uint8_t> modalconflict::bindings::as_array(Image image) {
+    auto owner = std::make_unique<Image>(std::move(image));
+    const py::ssize_t height = owner->height, width = owner->width;
+    auto* data = owner->pixels.data();
+    py::capsule base(owner.release(), [](void* pointer) { delete static_cast<Image*>(pointer); });
+    return py::array_t<std::uint8_t>({height, width, py::ssize_t{3}}, data, base);
+}
 
 void modalconflict::bindings::bind_scene(py::module_& m) {
     m.attr("COLORS") = names<kColorCount, Color>();
@@ -74,7 +73,7 @@ void modalconflict::bindings::bind_scene(py::module_& m) {
             py::gil_scoped_release release;
             image = render(scene);
         }
-        return as_array(std::move(image));
+        return modalconflict::bindings::as_array(std::move(image));
     }, py::arg("scene"), "Draw a scene: uint8 array of shape (height, width, 3), RGB.");
     m.def("measure", [](const Scene& scene) {
         const SceneMeasure found = [&] { py::gil_scoped_release release; return measure(scene); }();

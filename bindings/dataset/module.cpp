@@ -7,4 +7,5 @@ PYBIND11_MODULE(_dataset, m) {
     modalconflict::bindings::bind_scene(m);
     modalconflict::bindings::bind_color_options(m);
     modalconflict::bindings::bind_color_recognition(m);
+    modalconflict::bindings::bind_attribute_recognition(m);
 }

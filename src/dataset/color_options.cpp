@@ -73,6 +73,7 @@ void check_entities(const ColorRecognitionOptions& options) {
         if (color.entities.empty()) refuse(field, "is empty; a text tier names a {thing} known for " + color.name + ", so give at least one");
         for (const std::string& entity : color.entities) {
             if (entity.empty()) refuse(field, "holds an empty name; name a thing with its article");
+            if (has_word(entity, "frustum")) refuse(field, "holds '" + entity + "'; a control's text may speak of a frustum, so name another thing");
             for (const NamedColor& other : options.colors) {
                 if (has_word(entity, other.name)) refuse(field, "holds '" + entity + "', which names the color " + other.name + "; the answer would stand in the text");
             }
@@ -89,6 +90,9 @@ void check_pattern(const ColorRecognitionOptions& options, const std::string& pa
     }
     for (const Shape shape : options.shapes) {
         if (has_word(pattern, name(shape))) refuse(field, "names the shape " + std::string(name(shape)) + "; write {target} or {helper}");
+    }
+    for (const auto shape : {"star", "cone", "frustum"}) {
+        if (has_word(pattern, shape)) refuse(field, "names a " + std::string(shape) + ", which a control's question may ask for; leave it out");
     }
     if (!has_placeholder(pattern, "target")) refuse(field, "'" + pattern + "' lacks {target}, the shape that is asked about; put it in");
     (void)fill_template(pattern, {{"target", "x"}, {"answer", "x"}, {"helper", "x"}, {"thing", "x"}});

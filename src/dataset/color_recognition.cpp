@@ -73,12 +73,13 @@ public:
             bool placed = false;
             for (int attempt = 0; attempt < kAttempts && !placed; ++attempt) {
                 const SceneObject object = wanted ? near_target() : anywhere();
-                const Coverage theirs = cover(object, tier_.width, tier_.height);
-                const cv::Mat shared = shared_with_target(theirs);
-                if (!shared.empty() != wanted || (tier_.separate && touches_any(theirs.box))) continue;
+                const cv::Rect box = cover_box(object, tier_.width, tier_.height);
+                if (tier_.separate && touches_any(box)) continue;
+                const cv::Mat shared = shared_with_target(object, box);
+                if (!shared.empty() != wanted) continue;
                 const bool in_front = wanted && random_.below(2) == 0 && stays_visible(shared);
                 (in_front || (!wanted && random_.below(2) == 0) ? before : behind).push_back(object);
-                boxes_.push_back(theirs.box);
+                boxes_.push_back(box);
                 placed = true;
             }
             if (!placed) return std::nullopt;
@@ -117,9 +118,10 @@ private:
     }
 
     /// The target's pixels that the other figure covers too, as a mask over the target's box; empty when there are none.
-    [[nodiscard]] cv::Mat shared_with_target(const Coverage& theirs) const {
-        const cv::Rect common = target_cover_.box & theirs.box;
+    [[nodiscard]] cv::Mat shared_with_target(const SceneObject& object, const cv::Rect& box) const {
+        const cv::Rect common = target_cover_.box & box;
         if (common.empty()) return {};
+        const Coverage theirs = cover(object, tier_.width, tier_.height);
         cv::Mat shared = cv::Mat::zeros(owned_.size(), CV_8UC1);
         const cv::Rect inside = common - target_cover_.box.tl();
         cv::bitwise_and(owned_(inside), theirs.alpha(common - theirs.box.tl()) >= kOwned, shared(inside));

@@ -46,7 +46,8 @@ struct Named {
     std::string target, helper;
 };
 
-// A shape that nobody draws in this group's images. The last two are never drawn at all.
+// Shapes that controls may name where a group's images lack them. The last two are never drawn, and the last stands in no
+// entity (validate sees to it), so one is always free; where the helper is a star, the star is free beside it.
 constexpr std::array<std::string_view, 3> kAbsent = {"star", "cone", "frustum"};
 
 Named named(const ColorRecognitionOptions& options, const ColorGroup& group, Control control) {
@@ -56,7 +57,9 @@ Named named(const ColorRecognitionOptions& options, const ColorGroup& group, Con
     std::vector<std::string> absent;
     for (const auto shape : kAbsent) {
         const auto drawn = [&](Shape known) { return name(known) == shape && known != group.helper; };
-        if (std::none_of(options.shapes.begin(), options.shapes.end(), drawn)) absent.emplace_back(shape);
+        // "The cone has the color of a traffic cone" would name one thing twice.
+        const bool free = std::none_of(options.shapes.begin(), options.shapes.end(), drawn) && !has_word(group.entity, shape);
+        if (free) absent.emplace_back(shape);
     }
     random.shuffle(absent);
     // About the helper's shape, for it is in none of the images: the text is true of nothing in them and false of nothing.

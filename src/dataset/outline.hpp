@@ -16,6 +16,10 @@ struct Coverage {
 inline constexpr int kSamples = 16;
 inline constexpr int kOwned = 8;
 
+/// The box that cover returns: outside of it nothing is covered. Cheap, for most figures lie far from each other.
+/// @throws InvalidArgument  if the side is not positive.
+[[nodiscard]] cv::Rect cover_box(const SceneObject& object, int width, int height);
+
 [[nodiscard]] Coverage cover(const SceneObject& object, int width, int height);
 
 }  // namespace modalconflict::dataset

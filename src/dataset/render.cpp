@@ -62,9 +62,9 @@ SceneMeasure measure(const Scene& scene) {
     const int total = cv::countNonZero(owned);
     for (std::size_t i = 0; i < scene.objects.size(); ++i) {
         if (i == scene.target) continue;
-        const Coverage other = cover(scene.objects[i], scene.width, scene.height);
-        const cv::Rect shared = target.box & other.box;
+        const cv::Rect shared = target.box & cover_box(scene.objects[i], scene.width, scene.height);
         if (shared.empty()) continue;
+        const Coverage other = cover(scene.objects[i], scene.width, scene.height);
         const cv::Rect in_target = shared - target.box.tl();
         const cv::Mat theirs = other.alpha(shared - other.box.tl()) >= kOwned;
         cv::Mat both;

@@ -51,7 +51,9 @@ std::string fill_template(std::string_view pattern, Placeholders values) {
 }
 
 bool has_placeholder(std::string_view pattern, std::string_view name) {
-    return pattern.find("{" + std::string(name) + "}") != std::string_view::npos;
+    std::string wanted("{");
+    wanted.append(name).append("}");
+    return pattern.find(wanted) != std::string_view::npos;
 }
 
 bool has_word(std::string_view text, std::string_view word) {

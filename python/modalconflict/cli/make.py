@@ -16,6 +16,8 @@ class Kind(str, Enum):
     """Datasets that `generate` can make."""
 
     color = "color"
+    shape = "shape"
+    material = "material"
 
 
 class Dtype(str, Enum):
@@ -77,7 +79,8 @@ def generate(
         Path | None, typer.Option(help="TOML file with a dataset of your own: tiers, colours, shapes, texts, sizes.")
     ] = None,
     groups: Annotated[
-        int | None, typer.Option(min=1, help="Groups: 14 pictures and 3 texts each.  \\[default: 400]")
+        int | None,
+        typer.Option(min=1, help="Groups of pictures and texts.  \\[default: color 400, shape and material 300]"),
     ] = None,
     seed: Annotated[
         int | None, typer.Option(min=0, help="The same seed gives the same pixels and texts.  \\[default: 0]")
@@ -89,6 +92,8 @@ def generate(
 
     Example:  modalconflict generate color --groups 20 --seed 1 --out data
 
+    Example:  modalconflict generate material --groups 20 --out metals
+
     Example:  modalconflict generate --config study.toml --out data
     """
     from modalconflict.datasets.config import GENERATORS, from_config
@@ -99,7 +104,8 @@ def generate(
     with bar("pictures", "groups") as advance:
 
         def progress(done: int) -> None:
-            advance(done, groups or (400 if config is None else None))
+            published = None if kind is None else 400 if kind is Kind.color else 300
+            advance(done, groups or published)
 
         if config is not None:
             made = from_config(config, out=out, threads=threads, progress=progress, **given)

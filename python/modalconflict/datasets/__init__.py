@@ -4,6 +4,7 @@ The manifest (``manifest.parquet``) has one row a case: one image tier, one text
 documented in the documentation's dataset page and is checked whenever a folder is loaded.
 """
 
+from modalconflict.datasets.attribute import attribute_recognition
 from modalconflict.datasets.card import card, summary
 from modalconflict.datasets.color import color_recognition
 from modalconflict.datasets.config import from_config
@@ -18,7 +19,7 @@ from modalconflict.datasets.importing import (
     from_vlmevalkit,
 )
 from modalconflict.datasets.manifest import MANIFEST_SCHEMA, MANIFEST_VERSION, validate_manifest
-from modalconflict.datasets.options import NamedColor, VisionTier
+from modalconflict.datasets.options import NamedColor, SolidTier, VisionTier
 from modalconflict.datasets.sheet import contact_sheet
 
 __all__ = [
@@ -26,7 +27,9 @@ __all__ = [
     "MANIFEST_VERSION",
     "Dataset",
     "NamedColor",
+    "SolidTier",
     "VisionTier",
+    "attribute_recognition",
     "card",
     "color_recognition",
     "contact_sheet",

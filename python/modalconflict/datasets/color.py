@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import itertools
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from modalconflict.datasets.building import DatasetBuilder, blocks_of
+from modalconflict.datasets.building import DatasetBuilder
 from modalconflict.datasets.dataset import Dataset
+from modalconflict.datasets.generating import check_common, converted, draw_blocks, output_folder, text_templates
 from modalconflict.datasets.options import CONTROLS, ORDERS, NamedColor, VisionTier, checked_names, from_mapping
 from modalconflict.errors import InvalidArgument
 
 NAME = "color_recognition"
-MAX_GROUPS = 10_000_000
-# A block is drawn in parallel and kept in memory; a killed call repeats at most one.
-GROUPS_PER_BLOCK = 64
 
 
 def color_recognition(
@@ -95,18 +92,11 @@ def color_recognition(
     """
     from modalconflict import _dataset
 
-    if groups < 1:
-        raise InvalidArgument(f"groups is {groups}; it must be at least 1")
-    if groups > MAX_GROUPS:
-        raise InvalidArgument(f"groups is {groups}; it must be at most {MAX_GROUPS}")
-    if threads is not None and not 0 <= threads <= 1024:
-        raise InvalidArgument(f"threads is {threads}; give 1 to 1024, or none for all cores")
-    if not 0 <= seed < 2**63:
-        raise InvalidArgument(f"seed is {seed}; it must lie within 0 and 2^63 - 1")
+    check_common(groups, seed, threads)
     varied = _varied(tiers, colors, shapes, texts, question, min_visible_fraction)
     options = _core_options(groups, seed, varied)
     blocks = _case_blocks(checked_names(controls, CONTROLS, "controls"), checked_names(orders, ORDERS, "orders"))
-    folder = Path(tempfile.mkdtemp(prefix="modalconflict-")) if out is None else Path(out)
+    folder = output_folder(out)
     described: dict[str, Any] = {"kind": NAME, "groups": groups, "seed": seed, **varied}
     if blocks != [("none", "image_first")]:
         described["cases"] = [list(block) for block in blocks]
@@ -114,18 +104,13 @@ def color_recognition(
     builder = DatasetBuilder(folder, described, optional=("control",) if controlled else ())
     if builder.finished:
         return Dataset(folder)
-    for block, first, count in blocks_of(groups, GROUPS_PER_BLOCK):
-        if not builder.has(block):
-
-            def step(done: int, before: int = first) -> bool:
-                if progress is not None:
-                    progress(before + done)
-                return True
-
-            images = _dataset.write_color_images(options, str(folder), threads or 0, step, first, count)
-            builder.write(block, _rows(options, folder, images, blocks))
-        elif progress is not None:
-            progress(first + count)
+    draw_blocks(
+        builder,
+        groups,
+        lambda step, first, count: _dataset.write_color_images(options, str(folder), threads or 0, step, first, count),
+        lambda images: _rows(options, folder, images, blocks),
+        progress,
+    )
     return builder.finish()
 
 
@@ -146,7 +131,7 @@ def _varied(
     if shapes is not None:
         varied["shapes"] = list(shapes)
     if texts is not None:
-        varied["texts"] = [[one] if isinstance(one, str) else list(one) for one in texts]
+        varied["texts"] = text_templates(texts)
     if question is not None:
         varied["question"] = question
     if min_visible_fraction != 0.6:
@@ -160,19 +145,8 @@ def _core_options(groups: int, seed: int, varied: dict[str, Any]) -> Any:
     fields = dict(varied)
     for name, kind in (("tiers", _dataset.VisionTier), ("colors", _dataset.NamedColor)):
         if name in fields:
-            fields[name] = [_converted(kind, one, f"{name}[{i}]") for i, one in enumerate(fields[name])]
-    return _converted(_dataset.ColorRecognitionOptions, {"groups": groups, "seed": seed, **fields}, "color_recognition")
-
-
-def _converted(kind: Any, fields: dict[str, Any], where: str) -> Any:
-    """Hand values to C++; what has the wrong type is named instead of pybind11's list of signatures."""
-    try:
-        return kind(**fields)
-    except TypeError:
-        shown = ", ".join(f"{name}={value!r}" for name, value in fields.items())
-        raise InvalidArgument(
-            f"{where}: a value has the wrong type or size in {shown[:300]}; see {kind.__name__} in the documentation"
-        ) from None
+            fields[name] = [converted(kind, one, f"{name}[{i}]") for i, one in enumerate(fields[name])]
+    return converted(_dataset.ColorRecognitionOptions, {"groups": groups, "seed": seed, **fields}, "color_recognition")
 
 
 def _case_blocks(controls: tuple[str, ...], orders: tuple[str, ...]) -> list[tuple[str, str]]:

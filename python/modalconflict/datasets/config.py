@@ -6,20 +6,30 @@ import difflib
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from modalconflict.datasets.attribute import attribute_recognition
 from modalconflict.datasets.color import color_recognition
 from modalconflict.datasets.dataset import Dataset
-from modalconflict.datasets.options import NamedColor, VisionTier
+from modalconflict.datasets.options import NamedColor, SolidTier, VisionTier
 from modalconflict.errors import InvalidArgument, IoError
 
-GENERATORS: dict[str, Callable[..., Dataset]] = {"color": color_recognition}
+GENERATORS: dict[str, Callable[..., Dataset]] = {
+    "color": color_recognition,
+    "shape": partial(attribute_recognition, "shape"),
+    "material": partial(attribute_recognition, "material"),
+}
 # Arguments of a call, not of a dataset.
 _NOT_OPTIONS = ("out", "threads", "progress")
-# Keys of the tables in a list, by the list's name.
+# Keys of the tables in a list, by the list's name; each generator has its own tiers.
+_TIERS: dict[str, tuple[str, ...]] = {
+    "color": tuple(field.name for field in fields(VisionTier)),
+    "shape": tuple(field.name for field in fields(SolidTier)),
+    "material": tuple(field.name for field in fields(SolidTier)),
+}
 _TABLES: dict[str, tuple[str, ...]] = {
-    "tiers": tuple(field.name for field in fields(VisionTier)),
     "colors": tuple(field.name for field in fields(NamedColor)),
     "texts": ("templates",),
 }
@@ -32,8 +42,8 @@ def read_config(path: str | Path) -> tuple[str, dict[str, Any]]:
     Parameters
     ----------
     path : path
-        With ``kind`` ("color") and any of the generator's options: ``groups``, ``seed``, ``shapes``, ``question``, ``controls`` …,
-        and the lists of tables ``[[tiers]]``, ``[[colors]]`` and ``[[texts]]`` (with ``templates``).
+        With ``kind`` ("color", "shape" or "material") and any of the generator's options: ``groups``, ``seed``, ``question``,
+        ``controls`` …, and the lists of tables ``[[tiers]]``, ``[[colors]]`` and ``[[texts]]`` (with ``templates``).
 
     Returns
     -------
@@ -65,10 +75,11 @@ def read_config(path: str | Path) -> tuple[str, dict[str, Any]]:
     known_keys = options_of(kind)
     for key, value in content.items():
         _require_known(path, key, known_keys, "")
-        if key in _TABLES and isinstance(value, list):
+        tables = {**_TABLES, "tiers": _TIERS[kind]}
+        if key in tables and isinstance(value, list):
             for place, table in enumerate(value):
                 for name in table if isinstance(table, Mapping) else ():
-                    _require_known(path, name, _TABLES[key], f"{key}[{place}].")
+                    _require_known(path, name, tables[key], f"{key}[{place}].")
     if isinstance(content.get("texts"), list):
         content["texts"] = [one.get("templates", []) if isinstance(one, Mapping) else one for one in content["texts"]]
     return kind, content

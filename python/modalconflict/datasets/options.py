@@ -76,6 +76,23 @@ class NamedColor:
     entities: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class SolidTier:
+    """How hard the images of one visual tier of Attribute Recognition are.
+
+    Attributes
+    ----------
+    objects_min, objects_max : int
+        Objects in a picture, both ends included, 1 to 40.
+    large : bool
+        Objects of CLEVR's size 0.7, or of 0.35.
+    """
+
+    objects_min: int
+    objects_max: int
+    large: bool = True
+
+
 def from_mapping(kind: type[T], value: T | Mapping[str, Any], where: str) -> T:
     """Return ``value`` itself, or an instance of ``kind`` made from a mapping.
 

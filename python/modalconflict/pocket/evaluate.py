@@ -21,9 +21,7 @@ HELD_OUT_SEED = 7_000_002  # no study of a person uses it
 
 
 @torch.inference_mode()
-def evaluate(
-    model: Any, projector: nn.Module, packer: Packer, held: Features, texts: int = 120
-) -> dict[str, Any]:
+def evaluate(model: Any, projector: nn.Module, packer: Packer, held: Features, texts: int = 120) -> dict[str, Any]:
     """Accuracy and entropy by tier on held-out scenes, and on the dataset's own texts (phrasings never trained on)."""
     projector.eval()
 

@@ -14,14 +14,14 @@ import pytest
 from PIL import Image
 
 import modalconflict as mc
-from modalconflict.datasets import color
+from modalconflict.datasets import generating
 from modalconflict.datasets.building import WORK, DatasetBuilder
 from pictures import GOOD, shades
 
 MAKE = """
 import sys
-from modalconflict.datasets import color
-color.GROUPS_PER_BLOCK = 4
+from modalconflict.datasets import color, generating
+generating.GROUPS_PER_BLOCK = 4
 color.color_recognition(groups={groups}, seed=3, out=sys.argv[1], threads=1)
 """
 
@@ -64,7 +64,7 @@ def test_killed_at_random_moments_it_ends_byte_identical(tmp_path, undisturbed, 
 
 
 def test_finished_blocks_are_not_drawn_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(color, "GROUPS_PER_BLOCK", 2)
+    monkeypatch.setattr(generating, "GROUPS_PER_BLOCK", 2)
 
     class Enough(Exception):
         pass
@@ -85,7 +85,7 @@ def test_finished_blocks_are_not_drawn_again(tmp_path, monkeypatch):
 
 def test_number_of_blocks_changes_no_row(tmp_path, monkeypatch):
     whole = mc.datasets.color_recognition(groups=5, seed=4, out=tmp_path / "whole")
-    monkeypatch.setattr(color, "GROUPS_PER_BLOCK", 2)
+    monkeypatch.setattr(generating, "GROUPS_PER_BLOCK", 2)
     parts = mc.datasets.color_recognition(groups=5, seed=4, out=tmp_path / "parts")
     assert whole.table.equals(parts.table)
     assert not (tmp_path / "parts" / WORK).exists()
