@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from safetensors import safe_open
 from torch.jit._fuser import optimized_execution
 
 from modalconflict.bundle import Bundle
 from modalconflict.export import programs
+from modalconflict.export.mapped import MappedTensors
 from modalconflict.export.parts import ImageTensors
 
 Past = list[tuple[torch.Tensor, torch.Tensor]]
@@ -48,10 +48,8 @@ class BundleRunner:
     def __init__(self, bundle: Bundle) -> None:
         self.manifest: dict[str, Any] = bundle.manifest
         self.dtype: torch.dtype = getattr(torch, self.manifest["dtype"])
-        self.tensors: dict[str, torch.Tensor] = {}
-        for name in self.manifest["weights"]:
-            with safe_open(bundle.path / name, framework="pt") as shard:
-                self.tensors.update({key: shard.get_tensor(key) for key in shard.keys()})
+        self._mapped = MappedTensors(bundle.path / name for name in self.manifest["weights"])
+        self.tensors = self._mapped.tensors
         self._files = {name: bundle.path / entry["file"] for name, entry in self.manifest["programs"].items()}
         self._ropes = {name: self._program(entry) for name, entry in self.manifest["ropes"].items()}
         self._vision = self._program(self.manifest["vision"])
@@ -192,6 +190,7 @@ class BundleRunner:
                     h = h + added[number][begin:end]
                 states.append(h)
                 held.append((key, value))
+                self._mapped.release()
             past = held
             pieces.append(torch.stack(states)[:, 0])
         return torch.cat(pieces, dim=1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,12 +44,21 @@ class ShardWriter:
         Where shards go.
     cap_bytes
         Largest shard, unless a single unit is larger.
+    finished
+        Shards that an earlier export left in the folder; they come first and are not written again.
+    note
+        Called with all shards so far when one more is on disk.
+    release
+        Called when a tensor has been written.
     written
         The shards so far.
     """
 
     folder: Path
     cap_bytes: int = 1 << 29
+    finished: list[WrittenFile] = field(default_factory=list)
+    note: Callable[[list[WrittenFile]], None] = lambda _: None
+    release: Callable[[], None] = lambda: None
     written: list[WrittenFile] = field(default_factory=list)
     _pending: list[tuple[str, torch.Tensor, torch.dtype]] = field(default_factory=list)
     _names: set[str] = field(default_factory=set)
@@ -71,10 +80,16 @@ class ShardWriter:
         """Write what is pending as the next shard."""
         if not self._pending:
             return
-        name = f"weights-{len(self.written) + 1:05d}.safetensors"
+        number = len(self.written)
         # wide elements first: every tensor is then aligned to its element
         self._pending.sort(key=lambda item: -item[2].itemsize)
-        self.written.append(write_safetensors(self.folder / name, self._pending))
+        path = self.folder / f"weights-{number + 1:05d}.safetensors"
+        if number < len(self.finished) and starts_with(path, header_of(self._pending)):
+            self.written.append(self.finished[number])
+        else:
+            self.finished = []
+            self.written.append(write_safetensors(path, self._pending, self.release))
+            self.note(self.written)
         self._pending = []
 
     @staticmethod
@@ -82,8 +97,8 @@ class ShardWriter:
         return sum(tensor.numel() * dtype.itemsize for _, tensor, dtype in tensors)
 
 
-def write_safetensors(path: Path, tensors: list[tuple[str, torch.Tensor, torch.dtype]]) -> WrittenFile:
-    """Write one safetensors file, converting and holding one tensor at a time, and force it to disk."""
+def header_of(tensors: list[tuple[str, torch.Tensor, torch.dtype]]) -> bytes:
+    """Return what stands before the data in a safetensors file of these tensors in this order."""
     header: dict[str, object] = {"__metadata__": {"format": "pt"}}
     offset = 0
     for name, tensor, dtype in tensors:
@@ -92,6 +107,20 @@ def write_safetensors(path: Path, tensors: list[tuple[str, torch.Tensor, torch.d
         offset = end
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-(8 + len(text)) % _ALIGNMENT)
+    return len(text).to_bytes(8, "little") + text
+
+
+def starts_with(path: Path, head: bytes) -> bool:
+    """Return whether a file begins with these bytes."""
+    with path.open("rb") as stream:
+        return stream.read(len(head)) == head
+
+
+def write_safetensors(
+    path: Path, tensors: list[tuple[str, torch.Tensor, torch.dtype]], release: Callable[[], None] = lambda: None
+) -> WrittenFile:
+    """Write one safetensors file, converting and holding one tensor at a time, and force it to disk."""
+    head = header_of(tensors)
     digest = hashlib.sha256()
     with path.open("wb") as stream:
 
@@ -99,12 +128,12 @@ def write_safetensors(path: Path, tensors: list[tuple[str, torch.Tensor, torch.d
             digest.update(data)
             stream.write(data)
 
-        emit(len(text).to_bytes(8, "little"))
-        emit(text)
+        emit(head)
         for _, tensor, dtype in tensors:
             flat = tensor.detach().to(device="cpu", dtype=dtype).contiguous().reshape(-1)
             if flat.numel():
                 emit(flat.view(torch.uint8).numpy().data)
+            release()
         stream.flush()
         os.fsync(stream.fileno())
         size = stream.tell()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
-import shutil
-import tempfile
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,9 @@ import torch
 from torch import nn
 
 from modalconflict.bundle import FORMAT, FORMAT_VERSION, MANIFEST, Bundle, check_manifest, load_bundle, sha256_of
-from modalconflict.errors import InvalidArgument, IoError, ModelError
+from modalconflict.errors import InvalidArgument, ModelError
 from modalconflict.export import parity, programs
+from modalconflict.export.partial import PartialFolder
 from modalconflict.export.parts import ModelParts, Progress
 from modalconflict.export.registry import family_of, recipe_for
 from modalconflict.export.weights import ShardWriter
@@ -32,6 +32,9 @@ def export_model(
     out: str | Path,
     dtype: str | torch.dtype | None = None,
     progress: Progress | None = None,
+    *,
+    fingerprint: str | None = None,
+    release: Callable[[], None] | None = None,
 ) -> Bundle:
     """Export a multimodal model as a bundle, verified against the original before it takes its name.
 
@@ -48,6 +51,11 @@ def export_model(
         "float32", "float16" or "bfloat16"; None keeps the model's.
     progress
         Called as ``progress(stage, done, total)``.
+    fingerprint
+        What identifies the model's weights. An export that was killed is gone on with by the next one of the same
+        fingerprint and settings; without one it starts anew. `export_path` gives the files'.
+    release
+        Called when a tensor has been written or a layer run: lets go of memory that can be read again.
 
     Returns
     -------
@@ -78,26 +86,24 @@ def export_model(
     if elsewhere is not None:
         raise InvalidArgument(f"The model has weights on '{elsewhere}'; load it whole on the CPU and export again.")
     wanted = _dtype(dtype, parts.decoder.embed.weight.dtype)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.partial-", dir=target.parent))
-    try:
-        _write(model, parts, temporary, wanted, progress or _silent)
-        _sync_tree(temporary)
-        temporary.chmod(0o755)
-        os.rename(temporary, target)
-        _sync(target.parent)
-    except OSError as error:
-        shutil.rmtree(temporary, ignore_errors=True)
-        if isinstance(error, IoError):
-            raise
-        raise IoError(f"The bundle '{target}' cannot be written ({error}); choose another place.") from error
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+    if fingerprint is not None:
+        settings = [fingerprint, parts.family, str(wanted), *_versions().values()]
+        fingerprint = hashlib.sha256(json.dumps(settings).encode()).hexdigest()
+    with PartialFolder(target, fingerprint) as partial:
+        _write(model, parts, partial, wanted, progress or _silent, release or (lambda: None))
+        partial.finish()
     return load_bundle(target, verify=False)
 
 
-def _write(model: nn.Module, parts: ModelParts, folder: Path, dtype: torch.dtype, progress: Progress) -> None:
+def _write(
+    model: nn.Module,
+    parts: ModelParts,
+    partial: PartialFolder,
+    dtype: torch.dtype,
+    progress: Progress,
+    release: Callable[[], None],
+) -> None:
+    folder = partial.path
     dtype_name = str(dtype).removeprefix("torch.")
     (folder / "programs").mkdir()
     (folder / "processor").mkdir()
@@ -110,19 +116,20 @@ def _write(model: nn.Module, parts: ModelParts, folder: Path, dtype: torch.dtype
         if size > _MAX_PROGRAM_BYTES:
             raise ModelError(f"The program '{kind}' takes {size} bytes: weights escaped binding by name.")
         entries[kind] = {"file": file, "devices": list(program.devices)}
-    shards = _write_weights(parts, folder, dtype, progress)
+    writer = ShardWriter(folder, finished=partial.finished, note=partial.note, release=release)
+    _write_weights(parts, writer, dtype, progress)
     parts.save_processor(folder / "processor")
     manifest = _manifest(parts, dtype, entries, names)
-    manifest["weights"] = [shard.name for shard in shards.written]
-    known = {shard.name: {"sha256": shard.sha256, "size": shard.size} for shard in shards.written}
-    for path in sorted(folder.rglob("*")):
+    manifest["weights"] = [shard.name for shard in writer.written]
+    known = {shard.name: {"sha256": shard.sha256, "size": shard.size} for shard in writer.written}
+    for path in sorted((*(folder / "programs").rglob("*"), *(folder / "processor").rglob("*"))):
         if path.is_file():
             name = path.relative_to(folder).as_posix()
-            known.setdefault(name, {"sha256": sha256_of(path), "size": path.stat().st_size})
+            known[name] = {"sha256": sha256_of(path), "size": path.stat().st_size}
     manifest["files"] = dict(sorted(known.items()))
     check_manifest(manifest, folder / MANIFEST)
     progress("comparing with the original", 0, 1)
-    manifest["parity"] = parity.check(model, parts, Bundle(folder, manifest, ""))
+    manifest["parity"] = parity.check(model, parts, Bundle(folder, manifest, ""), release)
     progress("comparing with the original", 1, 1)
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
@@ -202,7 +209,7 @@ def _trace_vision(parts: ModelParts, dtype: torch.dtype, kinds: _Kinds) -> None:
         parts.image_inputs["tokens"] = int(rows.shape[1])
 
 
-def _write_weights(parts: ModelParts, folder: Path, dtype: torch.dtype, progress: Progress) -> ShardWriter:
+def _write_weights(parts: ModelParts, writer: ShardWriter, dtype: torch.dtype, progress: Progress) -> None:
     decoder = parts.decoder
     units: list[tuple[str, nn.Module]] = [("embed.", decoder.embed)]
     units += [(f"layers.{i}.", programs.LayerProgram(layer)) for i, layer in enumerate(decoder.layers)]
@@ -215,13 +222,11 @@ def _write_weights(parts: ModelParts, folder: Path, dtype: torch.dtype, progress
     units.append(("vision.", parts.vision))
     if parts.projector is not None:
         units.append(("projector.", parts.projector))
-    writer = ShardWriter(folder)
     for done, (prefix, module) in enumerate(units, start=1):
         dtypes = programs.stored_dtypes(module, dtype)
         writer.add((prefix + name, tensor, dtypes[id(tensor)]) for name, tensor in programs.named_tensors(module))
         progress("writing weights", done, len(units))
     writer.flush()
-    return writer
 
 
 def _rope_prefix(name: str) -> str:
@@ -248,7 +253,7 @@ def _manifest(
         "source": parts.source,
         "dtype": str(dtype).removeprefix("torch."),
         "runtime": "torchscript",
-        "versions": {name: version(name) for name in ("torch", "transformers")} | {"modalconflict": _own_version()},
+        "versions": _versions(),
         "sizes": decoder.sizes,
         "image_token_id": parts.image_token_id,
         "stop_token_ids": parts.stop_token_ids,
@@ -285,23 +290,10 @@ def _dtype(wanted: str | torch.dtype | None, own: torch.dtype) -> torch.dtype:
     return chosen
 
 
-def _own_version() -> str:
+def _versions() -> dict[str, str]:
     import modalconflict
 
-    return modalconflict.__version__
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sync_tree(folder: Path) -> None:
-    for path in (*folder.rglob("*"), folder):
-        _sync(path)
+    return {name: version(name) for name in ("torch", "transformers")} | {"modalconflict": modalconflict.__version__}
 
 
 def _silent(stage: str, done: int, total: int) -> None:
