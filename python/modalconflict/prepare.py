@@ -107,10 +107,12 @@ class Preparer:
         return self._render([{"type": "text", "text": f"{text} {self._image_token}{between}{spec.question}"}])
 
     def _render(self, content: list[dict[str, str]]) -> str:
+        from transformers import ProcessorMixin
+
+        messages: Any = [{"role": "user", "content": content}]
         return str(
-            self._processor.apply_chat_template(
-                [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
-            )
+            # the plain method: SmolVLM's own asks its video processor first
+            ProcessorMixin.apply_chat_template(self._processor, messages, tokenize=False, add_generation_prompt=True)
         )
 
     def answer_variants(self, answer: str) -> list[int]:

@@ -6,8 +6,10 @@ are processed by Pillow's filters, so these processors are made without it, torc
 
 from __future__ import annotations
 
+import inspect
 from functools import cache
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 
@@ -32,7 +34,14 @@ def image_only(processor: type) -> type:
     def get_attributes(cls: type) -> list[str]:
         return [name for name in names if name != "video_processor"]
 
-    return type(processor.__name__, (processor,), {"get_attributes": classmethod(get_attributes)})
+    members: dict[str, Any] = {"get_attributes": classmethod(get_attributes)}
+    own: Any = processor.__init__  # type: ignore[misc]
+    asked = inspect.signature(own).parameters.get("video_processor")
+    if asked is not None and asked.default is inspect.Parameter.empty:
+        # a copy of the constructor in which a video processor may be left out; transformers reads its code's names
+        defaults = (None, *(own.__defaults__ or ()))
+        members["__init__"] = FunctionType(own.__code__, own.__globals__, own.__name__, defaults, own.__closure__)
+    return type(processor.__name__, (processor,), members)
 
 
 def load_processor(source: str | Path) -> Any:

@@ -230,9 +230,18 @@ def idefics3(seed: int = 14, layers: int = 3) -> tuple[Any, Any]:
 def smolvlm(seed: int = 15, layers: int = 3) -> tuple[Any, Any]:
     """SmolVLM: as Idefics3, under its own classes, with a tied head."""
     from transformers import SmolVLMConfig, SmolVLMForConditionalGeneration
+    from transformers.models.smolvlm import processing_smolvlm
     from transformers.models.smolvlm.configuration_smolvlm import SmolVLMVisionConfig
 
-    _, processor = idefics3()
+    # the class refuses to be made without this package, which spells the number of a video's frames
+    processing_smolvlm.num2words = processing_smolvlm.num2words or str
+    _, like = idefics3()
+    processor = image_only(processing_smolvlm.SmolVLMProcessor)(
+        image_processor=like.image_processor,
+        tokenizer=like.tokenizer,
+        image_seq_len=4,
+        chat_template=like.chat_template,
+    )
     vocabulary = len(processor.tokenizer)
     config = SmolVLMConfig(
         vision_config=SmolVLMVisionConfig(**_TOWER),

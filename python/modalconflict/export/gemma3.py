@@ -16,16 +16,8 @@ import torch
 from torch import nn
 
 from modalconflict.errors import ModelError
-from modalconflict.export.parts import (
-    Decoder,
-    ModelParts,
-    check_image_token,
-    original_logits,
-    prompt_of,
-    source_name,
-    stop_ids,
-    take_decoder,
-)
+from modalconflict.export.parts import Decoder, ModelParts, take_decoder
+from modalconflict.export.plain import plain_parts
 from modalconflict.export.registry import register
 from modalconflict.export.towers import TowerProgram
 
@@ -88,27 +80,19 @@ def gemma3(model: Any, processor: Any) -> ModelParts:
         If the tower is not SigLIP's, or the processor does not belong to the model or cuts images into crops.
     """
     config = model.config
-    check_image_token(processor, config.image_token_id, processor.tokenizer.image_token_id)
     if getattr(processor.image_processor, "do_pan_and_scan", False):
         raise ModelError(
             "The processor cuts images into crops between words (do_pan_and_scan); switch it off and export again."
         )
     inner = model.model
-    side = config.vision_config.image_size
     tower = inner.vision_tower
-    return ModelParts(
-        family="gemma3",
-        source=source_name(config, "gemma3"),
+    return plain_parts(
+        model,
+        processor,
         decoder=gemma_decoder(inner.language_model, model.lm_head),
         vision=TowerProgram(tower, -1, False, tower.post_layernorm),
         projector=inner.multi_modal_projector,
-        vision_inputs={"pixel_values": torch.zeros(2, 3, side, side)},
-        image_token_id=int(config.image_token_id),
-        stop_token_ids=stop_ids(model, processor.tokenizer),
-        prompt=prompt_of(
-            processor, prefix="<start_of_turn>user\n", after_image="", suffix="<end_of_turn>\n<start_of_turn>model\n"
-        ),
-        save_processor=lambda folder: processor.save_pretrained(folder),
-        reference=original_logits(model),
-        original_processor=processor,
+        tile=config.vision_config.image_size,
+        prompt=("<start_of_turn>user\n", "", "<end_of_turn>\n<start_of_turn>model\n"),
+        image_token_id=processor.tokenizer.image_token_id,
     )

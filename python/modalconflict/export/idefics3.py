@@ -14,15 +14,8 @@ import torch
 from torch import nn
 
 from modalconflict.errors import ModelError
-from modalconflict.export.parts import (
-    ModelParts,
-    check_image_token,
-    original_logits,
-    prompt_of,
-    source_name,
-    stop_ids,
-    take_decoder,
-)
+from modalconflict.export.parts import ModelParts, take_decoder
+from modalconflict.export.plain import plain_parts
 from modalconflict.export.registry import register
 
 
@@ -65,11 +58,27 @@ def whole_tile_positions(embeddings: Any, tile: int) -> torch.Tensor:
     return numbers.flatten()
 
 
-def _idefics3(model: Any, processor: Any, family: str) -> ModelParts:
+@register("smolvlm")
+@register("idefics3")
+def idefics3(model: Any, processor: Any) -> ModelParts:
+    """Take an ``Idefics3ForConditionalGeneration``, or a ``SmolVLMForConditionalGeneration``, apart.
+
+    Parameters
+    ----------
+    model : transformers.Idefics3ForConditionalGeneration or transformers.SmolVLMForConditionalGeneration
+    processor : transformers.Idefics3Processor or transformers.SmolVLMProcessor
+
+    Returns
+    -------
+    ModelParts
+
+    Raises
+    ------
+    ModelError
+        If the processor does not belong to the model.
+    """
     config = model.config
-    check_image_token(processor, config.image_token_id)
-    image_processor = processor.image_processor
-    tile = int(image_processor.max_image_size["longest_edge"])
+    tile = int(processor.image_processor.max_image_size["longest_edge"])
     inner = model.model
     patch = int(inner.vision_model.patch_size)
     if tile % patch or (tile // patch) % int(config.scale_factor):
@@ -77,61 +86,12 @@ def _idefics3(model: Any, processor: Any, family: str) -> ModelParts:
             f"The processor's tiles of {tile} pixels do not fit patches of {patch} shuffled by {config.scale_factor}; use "
             "the processor that belongs to the model."
         )
-    return ModelParts(
-        family=family,
-        source=source_name(config, family),
+    return plain_parts(
+        model,
+        processor,
         decoder=take_decoder(inner.text_model, model.lm_head),
         vision=WholeTileTower(inner.vision_model, tile),
         projector=inner.connector,
-        vision_inputs={"pixel_values": torch.zeros(2, 3, tile, tile)},
-        image_token_id=int(config.image_token_id),
-        stop_token_ids=stop_ids(model, processor.tokenizer),
-        prompt=prompt_of(
-            processor, prefix="<|im_start|>User:", after_image="", suffix="<end_of_utterance>\nAssistant:"
-        ),
-        save_processor=lambda folder: processor.save_pretrained(folder),
-        reference=original_logits(model),
-        original_processor=processor,
+        tile=tile,
+        prompt=("<|im_start|>User:", "", "<end_of_utterance>\nAssistant:"),
     )
-
-
-@register("idefics3")
-def idefics3(model: Any, processor: Any) -> ModelParts:
-    """Take an ``Idefics3ForConditionalGeneration`` apart.
-
-    Parameters
-    ----------
-    model : transformers.Idefics3ForConditionalGeneration
-    processor : transformers.Idefics3Processor
-
-    Returns
-    -------
-    ModelParts
-
-    Raises
-    ------
-    ModelError
-        If the processor does not belong to the model.
-    """
-    return _idefics3(model, processor, "idefics3")
-
-
-@register("smolvlm")
-def smolvlm(model: Any, processor: Any) -> ModelParts:
-    """Take a ``SmolVLMForConditionalGeneration`` apart; it differs from Idefics3 in names only.
-
-    Parameters
-    ----------
-    model : transformers.SmolVLMForConditionalGeneration
-    processor : transformers.SmolVLMProcessor, or an Idefics3Processor
-
-    Returns
-    -------
-    ModelParts
-
-    Raises
-    ------
-    ModelError
-        If the processor does not belong to the model.
-    """
-    return _idefics3(model, processor, "smolvlm")

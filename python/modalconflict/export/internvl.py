@@ -13,15 +13,8 @@ import torch
 from torch import nn
 
 from modalconflict.errors import ModelError
-from modalconflict.export.parts import (
-    ModelParts,
-    check_image_token,
-    original_logits,
-    prompt_of,
-    source_name,
-    stop_ids,
-    take_decoder,
-)
+from modalconflict.export.parts import ModelParts, take_decoder
+from modalconflict.export.plain import plain_parts
 from modalconflict.export.registry import register
 
 
@@ -90,7 +83,6 @@ def internvl(model: Any, processor: Any) -> ModelParts:
         If the tower is read before its end or its tiles are not square, or the processor does not belong to the model.
     """
     config = model.config
-    check_image_token(processor, config.image_token_id)
     if config.vision_feature_layer != -1 or config.vision_feature_select_strategy != "default":
         raise ModelError(
             f"The model reads its tower at layer {config.vision_feature_layer} "
@@ -102,19 +94,12 @@ def internvl(model: Any, processor: Any) -> ModelParts:
     if height != width or (height // patch) % factor:
         raise ModelError(f"Tiles of {height} x {width} pixels and patches of {patch} do not shuffle by {factor}.")
     inner = model.model
-    return ModelParts(
-        family="internvl",
-        source=source_name(config, "internvl"),
+    return plain_parts(
+        model,
+        processor,
         decoder=take_decoder(inner.language_model, model.lm_head),
         vision=InternTower(inner.vision_tower),
         projector=ShuffledProjector(inner.multi_modal_projector, height // patch, factor),
-        vision_inputs={"pixel_values": torch.zeros(2, 3, height, width)},
-        image_token_id=int(config.image_token_id),
-        stop_token_ids=stop_ids(model, processor.tokenizer),
-        prompt=prompt_of(
-            processor, prefix="<|im_start|>user\n", after_image="\n", suffix="<|im_end|>\n<|im_start|>assistant\n"
-        ),
-        save_processor=lambda folder: processor.save_pretrained(folder),
-        reference=original_logits(model),
-        original_processor=processor,
+        tile=height,
+        prompt=("<|im_start|>user\n", "\n", "<|im_end|>\n<|im_start|>assistant\n"),
     )

@@ -13,15 +13,8 @@ import torch
 from torch import nn
 
 from modalconflict.errors import ModelError
-from modalconflict.export.parts import (
-    ModelParts,
-    check_image_token,
-    original_logits,
-    prompt_of,
-    source_name,
-    stop_ids,
-    take_decoder,
-)
+from modalconflict.export.parts import ModelParts, take_decoder
+from modalconflict.export.plain import plain_parts
 from modalconflict.export.registry import register
 from modalconflict.export.towers import TowerProgram
 
@@ -83,7 +76,6 @@ def llava_next(model: Any, processor: Any) -> ModelParts:
         If the tower is not CLIP's or SigLIP's, or the processor does not belong to the model.
     """
     config = model.config
-    check_image_token(processor, config.image_token_id)
     if processor.patch_size is None:
         raise ModelError("The processor does not say its patch_size; set it to the vision tower's and export again.")
     inner = model.model
@@ -91,21 +83,15 @@ def llava_next(model: Any, processor: Any) -> ModelParts:
         inner.vision_tower, config.vision_feature_layer, config.vision_feature_select_strategy == "default"
     )
     settings = tile_settings(config, processor)
-    return ModelParts(
-        family="llava_next",
-        source=source_name(config, "llava_next"),
+    tile = settings["tile"]
+    return plain_parts(
+        model,
+        processor,
         decoder=take_decoder(inner.language_model, model.lm_head),
         vision=TiledTower(tower, inner.multi_modal_projector, inner.image_newline),
         projector=None,
-        vision_inputs={
-            "pixel_values": torch.zeros(3, 3, settings["tile"], settings["tile"]),
-            "image_rows": torch.arange(5),
-        },
+        tile=tile,
+        vision_inputs={"pixel_values": torch.zeros(3, 3, tile, tile), "image_rows": torch.arange(5)},
         image_inputs={"kind": "anyres"} | settings,
-        image_token_id=int(config.image_token_id),
-        stop_token_ids=stop_ids(model, processor.tokenizer),
-        prompt=prompt_of(processor, prefix="[INST] ", after_image="\n", suffix=" [/INST]"),
-        save_processor=lambda folder: processor.save_pretrained(folder),
-        reference=original_logits(model),
-        original_processor=processor,
+        prompt=("[INST] ", "\n", " [/INST]"),
     )

@@ -15,15 +15,8 @@ import torch
 
 from modalconflict.errors import ModelError
 from modalconflict.export.llava_next import TiledTower, tile_settings
-from modalconflict.export.parts import (
-    ModelParts,
-    check_image_token,
-    original_logits,
-    prompt_of,
-    source_name,
-    stop_ids,
-    take_decoder,
-)
+from modalconflict.export.parts import ModelParts, take_decoder
+from modalconflict.export.plain import plain_parts
 from modalconflict.export.registry import register
 from modalconflict.export.towers import TowerProgram
 
@@ -60,7 +53,6 @@ def llava_onevision(model: Any, processor: Any) -> ModelParts:
         If the tower is not CLIP's or SigLIP's, or the processor does not belong to the model.
     """
     config = model.config
-    check_image_token(processor, config.image_token_id)
     limit = re.fullmatch(r"anyres_max_(\d+)", str(config.vision_aspect_ratio))
     if limit is None or processor.vision_aspect_ratio != config.vision_aspect_ratio:
         raise ModelError(
@@ -73,27 +65,19 @@ def llava_onevision(model: Any, processor: Any) -> ModelParts:
         inner.vision_tower, config.vision_feature_layer, config.vision_feature_select_strategy == "default"
     )
     settings = tile_settings(config, processor)
-    return ModelParts(
-        family="llava_onevision",
-        source=source_name(config, "llava_onevision"),
+    tile = settings["tile"]
+    return plain_parts(
+        model,
+        processor,
         decoder=take_decoder(inner.language_model, model.lm_head),
         vision=WeightedTiles(tower, inner.multi_modal_projector, inner.image_newline),
         projector=None,
+        tile=tile,
         vision_inputs={
-            "pixel_values": torch.zeros(3, 3, settings["tile"], settings["tile"]),
+            "pixel_values": torch.zeros(3, 3, tile, tile),
             "image_rows": torch.zeros(5, 4, dtype=torch.long),
             "image_weights": torch.full((5, 4), 0.25),
         },
         image_inputs={"kind": "anyres_max", "max_tiles": int(limit[1])} | settings,
-        image_token_id=int(config.image_token_id),
-        stop_token_ids=stop_ids(model, processor.tokenizer),
-        prompt=prompt_of(
-            processor,
-            prefix="<|im_start|>user ",
-            after_image="\n",
-            suffix="<|im_end|><|im_start|>assistant\n",
-        ),
-        save_processor=lambda folder: processor.save_pretrained(folder),
-        reference=original_logits(model),
-        original_processor=processor,
+        prompt=("<|im_start|>user ", "\n", "<|im_end|><|im_start|>assistant\n"),
     )

@@ -76,7 +76,7 @@ def recipe_for(family: str) -> Recipe:
     known = known_families()
     if family not in _RECIPES:
         raise ModelError(
-            f"The model family '{family}' is not known (known: {', '.join(known)}); add a recipe, a function that "
-            "names the model's vision tower, projector and decoder, with modalconflict.export.register."
+            f"The model family '{family}' is not known (known: {', '.join(known)}); add a recipe with "
+            "modalconflict.export.register, most often one call of plain_parts: see docs/export.md, 'A new family'."
         )
     return _RECIPES[family]
