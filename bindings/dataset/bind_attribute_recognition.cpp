@@ -1,6 +1,7 @@
 #include "dataset/bind.hpp"
 
 #include <modalconflict/dataset/attribute_recognition.hpp>
+#include <modalconflict/error.hpp>
 
 #include <pybind11/functional.h>
 #include <pybind11/stl.h>
@@ -21,6 +22,13 @@ std::vector<std::vector<std::string>> patterns(const std::vector<TextTier>& tier
     std::vector<std::vector<std::string>> all;
     for (const TextTier& tier : tiers) all.push_back(tier.templates);
     return all;
+}
+
+SolidColor solid_color(const std::string& wanted) {
+    for (std::size_t i = 0; i < kSolidColorCount; ++i) {
+        if (name(static_cast<SolidColor>(i)) == wanted) return static_cast<SolidColor>(i);
+    }
+    throw modalconflict::InvalidArgument("color '" + wanted + "' is none of CLEVR's; use gray, red, blue, green, brown, purple, cyan or yellow");
 }
 
 void bind_options(py::module_& m) {
@@ -110,6 +118,14 @@ void modalconflict::bindings::bind_attribute_recognition(py::module_& m) {
     bind_options(m);
     bind_scenes(m);
     py::class_<AttributeGroup>(m, "AttributeGroup", "What a group's images and texts share.")
+        // a group of pictures that were drawn elsewhere
+        .def(py::init([](std::int64_t index, const std::string& color, const std::string& helper, const std::string& second,
+                         std::string answer_vision, std::string answer_text, std::string entity) {
+                 return AttributeGroup{index, solid_color(color), solid_color(helper), solid_color(second),
+                                       std::move(answer_vision), std::move(answer_text), std::move(entity)};
+             }),
+             py::kw_only(), py::arg("index"), py::arg("color"), py::arg("helper"), py::arg("second"), py::arg("answer_vision"),
+             py::arg("answer_text"), py::arg("entity"))
         .def_readonly("index", &AttributeGroup::index)
         .def_property_readonly("color", [](const AttributeGroup& g) { return text_of(g.color); })
         .def_property_readonly("helper", [](const AttributeGroup& g) { return text_of(g.helper); })

@@ -9,6 +9,7 @@ import typer
 
 from modalconflict.cli.app import app
 from modalconflict.cli.display import bar, show_dataset
+from modalconflict.cli.make import Subset
 from modalconflict.errors import InvalidArgument
 
 imports = typer.Typer(
@@ -150,3 +151,22 @@ def vlmevalkit(
     """
     options = {"out": out, "images": images, "name": name, "command": command}
     _make("from_vlmevalkit", as_json, path, _columns(columns), **options, skip_bad_rows=skip_bad_rows)
+
+
+@imports.command()
+def clevr(
+    path: Annotated[Path, typer.Argument(help="The unpacked CLEVR_v1.0, or a folder with images and scenes.json.")],
+    out: Out,
+    subset: Annotated[Subset, typer.Option(help="What is asked about.")] = Subset.shape,
+    groups: Annotated[int, typer.Option(min=1, help="Groups: 4 pictures and 4 texts each.")] = 300,
+    seed: Annotated[int, typer.Option(min=0, help="Chooses among the scenes that fit, and the texts.")] = 0,
+    split: Annotated[str, typer.Option(help="train or val.")] = "val",
+    link: Link = False,
+    as_json: Json = False,
+) -> None:
+    """A CLEVR folder: its pictures by the tiers of Attribute Recognition, with this package's questions and texts.
+
+    Example:  modalconflict import clevr CLEVR_v1.0 --subset material --out clevr
+    """
+    options = {"out": out, "subset": subset.value, "groups": groups, "seed": seed, "split": split, "link": link}
+    _make("from_clevr", as_json, path, **options)

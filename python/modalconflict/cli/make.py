@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -16,6 +16,15 @@ class Kind(str, Enum):
     """Datasets that `generate` can make."""
 
     color = "color"
+    attribute = "attribute"
+
+
+_GROUPS = {Kind.color: 400, Kind.attribute: 300}
+
+
+class Subset(str, Enum):
+    """What Attribute Recognition asks about."""
+
     shape = "shape"
     material = "material"
 
@@ -80,8 +89,9 @@ def generate(
     ] = None,
     groups: Annotated[
         int | None,
-        typer.Option(min=1, help="Groups of pictures and texts.  \\[default: color 400, shape and material 300]"),
+        typer.Option(min=1, help="color: 14 pictures and 3 texts each; attribute: 4 and 4.  \\[default: 400; 300]"),
     ] = None,
+    subset: Annotated[Subset | None, typer.Option(help="What attribute asks about.  \\[default: shape]")] = None,
     seed: Annotated[
         int | None, typer.Option(min=0, help="The same seed gives the same pixels and texts.  \\[default: 0]")
     ] = None,
@@ -92,20 +102,22 @@ def generate(
 
     Example:  modalconflict generate color --groups 20 --seed 1 --out data
 
-    Example:  modalconflict generate material --groups 20 --out metals
+    Example:  modalconflict generate attribute --subset material --groups 30 --out solids
 
     Example:  modalconflict generate --config study.toml --out data
     """
     from modalconflict.datasets.config import GENERATORS, from_config
 
-    given = {name: value for name, value in (("groups", groups), ("seed", seed)) if value is not None}
+    given: dict[str, Any] = {"groups": groups, "seed": seed, "subset": None if subset is None else subset.value}
+    given = {name: value for name, value in given.items() if value is not None}
     if (kind is None) == (config is None):
         raise typer.BadParameter("name a dataset, or a TOML file by --config")
+    if subset is not None and kind is Kind.color:
+        raise typer.BadParameter("color has no subsets; leave out --subset")
     with bar("pictures", "groups") as advance:
 
         def progress(done: int) -> None:
-            published = None if kind is None else 400 if kind is Kind.color else 300
-            advance(done, groups or published)
+            advance(done, groups or (_GROUPS[kind] if kind is not None else None))
 
         if config is not None:
             made = from_config(config, out=out, threads=threads, progress=progress, **given)

@@ -12,6 +12,7 @@ from modalconflict.datasets.dataset import Dataset, load
 from modalconflict.datasets.hf import from_hf, to_hf
 from modalconflict.datasets.imagefolder import to_imagefolder
 from modalconflict.datasets.importing import (
+    from_clevr,
     from_lmms_eval,
     from_mc2,
     from_table,
@@ -33,6 +34,7 @@ __all__ = [
     "card",
     "color_recognition",
     "contact_sheet",
+    "from_clevr",
     "from_config",
     "from_hf",
     "from_lmms_eval",

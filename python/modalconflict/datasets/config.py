@@ -6,7 +6,6 @@ import difflib
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +17,18 @@ from modalconflict.errors import InvalidArgument, IoError
 
 GENERATORS: dict[str, Callable[..., Dataset]] = {
     "color": color_recognition,
-    "shape": partial(attribute_recognition, "shape"),
-    "material": partial(attribute_recognition, "material"),
+    "attribute": attribute_recognition,
 }
 # Arguments of a call, not of a dataset.
 _NOT_OPTIONS = ("out", "threads", "progress")
-# Keys of the tables in a list, by the list's name; each generator has its own tiers.
-_TIERS: dict[str, tuple[str, ...]] = {
-    "color": tuple(field.name for field in fields(VisionTier)),
-    "shape": tuple(field.name for field in fields(SolidTier)),
-    "material": tuple(field.name for field in fields(SolidTier)),
-}
-_TABLES: dict[str, tuple[str, ...]] = {
-    "colors": tuple(field.name for field in fields(NamedColor)),
-    "texts": ("templates",),
+# Keys of the tables in a list, by kind and list.
+_TABLES: dict[str, dict[str, tuple[str, ...]]] = {
+    "color": {
+        "tiers": tuple(field.name for field in fields(VisionTier)),
+        "colors": tuple(field.name for field in fields(NamedColor)),
+        "texts": ("templates",),
+    },
+    "attribute": {"tiers": tuple(field.name for field in fields(SolidTier)), "texts": ("templates",)},
 }
 MAX_BYTES = 16 << 20
 
@@ -42,8 +39,8 @@ def read_config(path: str | Path) -> tuple[str, dict[str, Any]]:
     Parameters
     ----------
     path : path
-        With ``kind`` ("color", "shape" or "material") and any of the generator's options: ``groups``, ``seed``, ``question``,
-        ``controls`` …, and the lists of tables ``[[tiers]]``, ``[[colors]]`` and ``[[texts]]`` (with ``templates``).
+        With ``kind`` ("color" or "attribute") and any of the generator's options: ``groups``, ``seed``, ``subset``, ``shapes``,
+        ``question``, ``controls`` …, and the lists of tables ``[[tiers]]``, ``[[colors]]`` and ``[[texts]]`` (with ``templates``).
 
     Returns
     -------
@@ -75,11 +72,10 @@ def read_config(path: str | Path) -> tuple[str, dict[str, Any]]:
     known_keys = options_of(kind)
     for key, value in content.items():
         _require_known(path, key, known_keys, "")
-        tables = {**_TABLES, "tiers": _TIERS[kind]}
-        if key in tables and isinstance(value, list):
+        if key in _TABLES[kind] and isinstance(value, list):
             for place, table in enumerate(value):
                 for name in table if isinstance(table, Mapping) else ():
-                    _require_known(path, name, tables[key], f"{key}[{place}].")
+                    _require_known(path, name, _TABLES[kind][key], f"{key}[{place}].")
     if isinstance(content.get("texts"), list):
         content["texts"] = [one.get("templates", []) if isinstance(one, Mapping) else one for one in content["texts"]]
     return kind, content

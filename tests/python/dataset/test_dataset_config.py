@@ -68,6 +68,13 @@ def test_the_same_file_gives_the_same_dataset_and_another_is_refused(tmp_path):
         ('kind = "color"\nshapes = ["blob"]', "blob"),
         ('kind = "color"\ntexts = ["x"]', "texts"),
         ('kind = "color"\nquestion = "What?"', "question"),
+        ('kind = "attribute"\nsubset = "size"', "subset 'size' is not known"),
+        ('kind = "attribute"\nshapes = ["cube"]', "'shapes' is not known"),
+        ('kind = "attribute"\nlamp_radios = 1', "'lamp_radios' is not known; did you mean 'lamp_radius'?"),
+        (
+            'kind = "attribute"\n[[tiers]]\nobject_min = 3',
+            "'tiers[0].object_min' is not known; did you mean 'objects_min'?",
+        ),
         ("kind = ", "is no TOML"),
         ("\x00", "is no TOML"),
     ],
@@ -135,12 +142,29 @@ def test_import_contact_sheet_and_card_at_the_shell(tmp_path):
     assert json.loads(call("card", tmp_path / "d", "--json").stdout)["cases"] == 1
 
 
+def test_attribute_at_the_shell(tmp_path):
+    result = call("generate", "attribute", "--subset", "material", "--groups", 1, "--out", tmp_path / "d")
+    assert result.exit_code == 0 and result.stdout == f"16 cases in {tmp_path / 'd'}\n"
+    assert call("generate", "color", "--subset", "shape", "--out", tmp_path / "e").exit_code == 2
+    config = toml(
+        tmp_path,
+        'kind = "attribute"\ngroups = 1\nwidth = 240\nheight = 160\n[[tiers]]\nobjects_min = 3\nobjects_max = 3\n',
+    )
+    assert len(mc.datasets.from_config(config, out=tmp_path / "own")) == 4
+
+
+def test_clevr_at_the_shell(tmp_path):
+    call("generate", "attribute", "--groups", 9, "--out", tmp_path / "made")
+    result = call("import", "clevr", tmp_path / "made", "--groups", 1, "--out", tmp_path / "d", "--json")
+    assert json.loads(result.stdout)["cases"] == 16
+
+
 def test_columns_that_are_no_pairs(tmp_path):
     result = call("import", "table", tmp_path / "t.csv", "--columns", "image", "--out", tmp_path / "d")
     assert result.exit_code == 1 and "'image' is no FIELD=COLUMN" in result.stderr
 
 
-@pytest.mark.parametrize("kind", ["table", "mc2", "visual-counterfact", "lmms-eval", "vlmevalkit"])
+@pytest.mark.parametrize("kind", ["table", "mc2", "visual-counterfact", "clevr", "lmms-eval", "vlmevalkit"])
 def test_every_import_has_help_with_an_example(kind):
     result = call("import", kind, "--help")
     assert result.exit_code == 0 and f"modalconflict import {kind}" in " ".join(result.stdout.split())
