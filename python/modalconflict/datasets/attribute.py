@@ -108,7 +108,7 @@ def attribute_recognition(
     >>> import modalconflict as mc
     >>> data = mc.datasets.attribute_recognition("material", groups=1, seed=0)
     >>> len(data), data.table["question"][0].as_py()
-    (16, 'What material is the gray object? Answer in one word.')
+    (16, 'What material is the brown object? Answer in one word.')
     """
     from modalconflict import _dataset
 

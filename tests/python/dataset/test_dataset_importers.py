@@ -362,19 +362,20 @@ def peak(body, *arguments):
 
 
 def test_memory_does_not_grow_with_the_rows_of_an_import(tmp_path):
-    peaks = {}
-    png = picture(size=(64, 64))
-    for count in (1_500, 15_000):
+    peaks, filler = {}, "which is long enough to tell. " * 700  # 21 kB
+    (tmp_path / "p.png").write_bytes(picture(size=(64, 64)))
+    for count in (1_500, 10_000):
         path = tmp_path / f"{count}.jsonl"
-        (tmp_path / "p.png").write_bytes(png)
         with open(path, "w") as handle:
             for row in range(count):
-                text = f"This is text {row}, " + "which is long enough to tell. " * 40
-                handle.write(json.dumps({**GOOD, "image": "p.png", "text": text, "group": f"group {row}"}) + "\n")
+                case = {**GOOD, "image": "p.png", "text": f"This is text {row}, {filler}", "group": f"group {row}"}
+                handle.write(json.dumps(case) + "\n")
         peaks[count] = peak(IMPORT, path, tmp_path / f"d{count}")
-    assert peaks[15_000] - peaks[1_500] < 12, peaks  # the texts alone are 18 MB
+        path.unlink()
+    # the texts alone are 180 MB more; what the allocator keeps differs by some 20 MB from call to call
+    assert peaks[10_000] - peaks[1_500] < 60, peaks
 
 
 def test_memory_does_not_grow_with_the_groups_that_are_drawn(tmp_path):
     peaks = {groups: peak(GENERATE, groups, tmp_path / f"d{groups}") for groups in (500, 5_000)}
-    assert peaks[5_000] - peaks[500] < 12, peaks
+    assert peaks[5_000] - peaks[500] < 20, peaks
