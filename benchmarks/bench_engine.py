@@ -184,14 +184,14 @@ def gate(ours: Side, theirs: Side) -> dict[str, Any]:
     return {"entropy_difference": round(difference, 6), "answers_agree": f"{same} of {len(ours.answers)}"}
 
 
-def pocket(folder: Path) -> tuple[Any, Any, int]:
+def pocket() -> tuple[Any, Any, int]:
     from modalconflict.pocket.parts import load_pocket
 
     model, tokenizer = load_pocket()
     return model, tokenizer, 8
 
 
-def long_prompts(folder: Path) -> tuple[Any, Any, int]:
+def long_prompts() -> tuple[Any, Any, int]:
     """LLaVA-1.6's prompt in small: 48 x 48 image tokens, a tower that takes about a twentieth of the decoder's work."""
     from transformers import CLIPVisionConfig, LlavaConfig, LlavaForConditionalGeneration
 
@@ -216,7 +216,7 @@ def long_prompts(folder: Path) -> tuple[Any, Any, int]:
     return model, processor, 2
 
 
-def cases(name: str, groups: int, images: int, folder: Path, bundle: Path) -> list[Pack]:
+def cases(groups: int, images: int, folder: Path, bundle: Path) -> list[Pack]:
     data = mc.datasets.color_recognition(groups=groups, seed=0, out=folder / "data")
     preparer = mc.load_preparer(bundle)
     packs = []
@@ -235,6 +235,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, help="images a group; 14 of pocket's, 2 of the long prompts'")
     parser.add_argument("--batch-size", type=int, help="of the batched loop; 16 for pocket, 4 for long prompts")
     parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--keep", type=Path, help="folder where the bundles are kept, and used again if they are there")
     parser.add_argument("--peer", choices=["batched", "single", "none"], action="append", help="the loops to run; both")
     options = parser.parse_args()
     if options.threads:
@@ -245,11 +246,13 @@ def main() -> None:
     for name in options.model or ["pocket", "long"]:
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
-            theirs_model, processor, max_new_tokens = (pocket if name == "pocket" else long_prompts)(folder)
-            export_model(theirs_model, processor, folder / "bundle")
-            model = mc.load_model(folder / "bundle")
+            theirs_model, processor, max_new_tokens = (pocket if name == "pocket" else long_prompts)()
+            bundle = (options.keep or folder) / f"{name}.bundle"
+            if not bundle.exists():
+                export_model(theirs_model, processor, bundle)
+            model = mc.load_model(bundle)
             images = options.images or (14 if name == "pocket" else 2)
-            packs = cases(name, options.groups, images, folder, folder / "bundle")
+            packs = cases(options.groups, images, folder, bundle)
             peer = Peer(theirs_model, model.info["stop_token_ids"], max_new_tokens)
             model.run(packs[0], stop_after_layer=1)  # the files are in memory
             ours, stats = engine(model, packs, max_new_tokens)

@@ -6,8 +6,17 @@ LayerStore::LayerStore(const Bundle& bundle, const Weights& weights, ProgramLibr
     : bundle_(bundle), weights_(weights), library_(library), device_(device) {
     const bool bound_when_used = streams && !device.is_cpu();
     for (const auto& layer : bundle.layers) {
-        layers_.push_back(bound_when_used ? Program{} : library.bind(layer.part, 6));
         if (streams) ranges_.push_back(weights.mapped(layer.part.prefix));
+        if (bound_when_used) {
+            layers_.emplace_back();
+        } else if (device.is_cpu()) {
+            layers_.push_back(library.bind(layer.part, 6));
+        } else {
+            std::map<std::string, at::Tensor> here;
+            for (const auto& name : weights.names(layer.part.prefix)) here.emplace(name, weights.get(name).to(device));
+            const Weights overlay(std::move(here));
+            layers_.push_back(library.bind(layer.part, 6, &overlay));
+        }
     }
     if (!streams) return;
     pinned_.resize(layers_.size());

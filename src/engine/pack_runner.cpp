@@ -155,7 +155,8 @@ void PackRunner::encode_images() {
     used.erase(-1);
     const std::vector<std::int64_t> images(used.begin(), used.end());
     // Vision towers hold more activations a token than the decoder: smaller batches.
-    images_ = decoder_.encode_images(pack_, images, std::min(options_.batch_size, 16));
+    const int at_once = decoder_.budget().limited() ? 1 : 16;
+    images_ = decoder_.encode_images(pack_, images, std::min(options_.batch_size, at_once));
     decoder_.release_idle();
     reads_.stats.images_encoded = static_cast<std::int64_t>(images.size());
     reads_.stats.vision_seconds = watch.seconds();

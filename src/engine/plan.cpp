@@ -97,12 +97,21 @@ struct Row {
     std::int64_t width = 0;
 };
 
-std::vector<Row> rows_of(const CasePack& pack, const Prefix& prefix, std::int64_t prefix_row) {
+// Tokens whose keys and values a row holds at the end.
+std::int64_t kv_tokens(std::int64_t prefix_length, std::int64_t width, std::size_t runs, const PlanOptions& options) {
+    return prefix_length + width + static_cast<std::int64_t>(runs) * options.max_new_tokens;
+}
+
+std::vector<Row> rows_of(const CasePack& pack, const Prefix& prefix, const PlanOptions& options) {
     std::vector<Row> rows;
     for (const auto run : prefix.runs) {
         const auto length = length_of(pack, run) - prefix.length;
         // Side by side, suffixes see each other in vain: worth it while they are short beside what they spare.
-        if (rows.empty() || rows.back().width + length > prefix.length) rows.push_back({{prefix_row, {}}, 0});
+        const auto width = rows.empty() ? 0 : rows.back().width + length;
+        const bool joins = !rows.empty() && width <= std::min(prefix.length, options.max_pass_tokens) &&
+                           kv_tokens(prefix.length, width, rows.back().row.runs.size() + 1, options) * options.kv_bytes_per_token <=
+                               options.kv_memory_bytes;
+        if (!joins) rows.emplace_back();
         rows.back().row.runs.push_back(run);
         rows.back().width += length;
     }
@@ -136,9 +145,8 @@ public:
 
     void add(const Prefix& prefix) {
         bool begun = false;
-        for (auto& row : rows_of(pack_, prefix, 0)) {
-            const auto kv = (prefix.length + row.width + static_cast<std::int64_t>(row.row.runs.size()) * options_.max_new_tokens) *
-                            options_.kv_bytes_per_token;
+        for (auto& row : rows_of(pack_, prefix, options_)) {
+            const auto kv = kv_tokens(prefix.length, row.width, row.row.runs.size(), options_) * options_.kv_bytes_per_token;
             const auto prefixes = static_cast<std::int64_t>(step_.prefix_runs.size()) + (begun ? 0 : 1);
             const bool full = !rows_.empty() &&
                               (prefix.length != step_.prefix_length || prefixes > options_.batch_size ||
