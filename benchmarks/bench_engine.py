@@ -42,6 +42,21 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "python"))
 
 ENTROPY_TOLERANCE = 2e-3
 TOP_K = 5
+TEXTS = (  # four tiers of two templates: one sentence, then the published lengths
+    ("The {target} is {answer}.", "The color of the {target} is {answer}."),
+    (
+        "This is a drawing of plain figures on a white sheet. The {target} that you can see in the drawing is {answer}.",
+        "A note was written about this picture of flat shapes on white paper. It says that the {target} has the color {answer}.",
+    ),
+    (
+        "There is a {helper} which is not shown here, and its color is {answer}. The {target} matches the color of that {helper}.",
+        "The color of the {target} and the color of a {helper} are one and the same. The color of this {helper} is {answer}.",
+    ),
+    (
+        "Imagine {thing} in good light and at its most typical. The {target} in the picture has precisely that color and no other.",
+        "The picture was made by an artist who thought of {thing} and then gave the {target} the color that goes with it.",
+    ),
+)
 
 
 @dataclass
@@ -83,7 +98,8 @@ class Peer:
             "pad_token_id": self.stops[0],
         }
         if hasattr(self.model, "generate"):
-            return self.model.generate(input_ids=ids, pixel_values=pixels, **options)
+            images = {} if pixels is None else {"pixel_values": pixels}
+            return self.model.generate(input_ids=ids, **images, **options)
         embeddings = self.language_model.get_input_embeddings()(ids)
         if pixels is not None:
             places = (ids == self.model.image_token_id).unsqueeze(-1).expand_as(embeddings)
@@ -195,8 +211,10 @@ def long_prompts() -> tuple[Any, Any, int]:
     """LLaVA-1.6's prompt in small: 48 x 48 image tokens, a tower that takes about a twentieth of the decoder's work."""
     from transformers import CLIPVisionConfig, LlavaConfig, LlavaForConditionalGeneration
 
-    import tiny_models
+    threads = torch.get_num_threads()
+    import tiny_models  # sets one thread, as tests want it
 
+    torch.set_num_threads(threads)
     small, processor = tiny_models.tiny_llava()
     config = LlavaConfig.from_dict(small.config.to_dict())
     config.text_config.update({"hidden_size": 768, "intermediate_size": 2048, "num_hidden_layers": 8, "head_dim": 64})
@@ -217,7 +235,7 @@ def long_prompts() -> tuple[Any, Any, int]:
 
 
 def cases(groups: int, images: int, folder: Path, bundle: Path) -> list[Pack]:
-    data = mc.datasets.color_recognition(groups=groups, seed=0, out=folder / "data")
+    data = mc.datasets.color_recognition(groups=groups, seed=0, out=folder / "data", texts=TEXTS)
     preparer = mc.load_preparer(bundle)
     packs = []
     manifest = Groups(data.table)
