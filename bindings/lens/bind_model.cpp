@@ -105,6 +105,7 @@ py::dict info_of(const Bundle& bundle) {
     info["stop_token_ids"] = bundle.stop_token_ids;
     info["versions"] = bundle.versions;
     info["sha256"] = bundle.sha256;
+    info["preparation_sha256"] = bundle.preparation_sha256;
     return info;
 }
 

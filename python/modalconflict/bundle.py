@@ -57,6 +57,17 @@ class Bundle:
         """The model's sizes: hidden, layers, vocab, heads, kv_heads, head_dim, max_positions."""
         return dict(self.manifest["sizes"])
 
+    @property
+    def preparation_sha256(self) -> str:
+        """What case packs depend on: SHA-256 over the hashes of the processor's files and the image token.
+
+        Bundles of one model in several dtypes share it, and so do models with one processor.
+        """
+        files: dict[str, dict[str, Any]] = self.manifest["files"]
+        lines = [f"{name} {files[name]['sha256']}\n" for name in sorted(files) if name.startswith("processor/")]
+        text = "".join(lines) + f"image token {self.manifest['image_token_id']}\n"
+        return hashlib.sha256(text.encode()).hexdigest()
+
     def verify(self, only: str = "") -> None:
         """Check the size and SHA-256 of every listed file whose relative path starts with `only`.
 

@@ -211,6 +211,12 @@ class Model:
         ModelError
             If a program of the bundle fails. Non-finite numbers do not raise: see `PackReads.status`.
         """
+        made_for = getattr(pack, "preparation_sha256", "")
+        if made_for and made_for != self.info["preparation_sha256"]:
+            raise InvalidArgument(
+                f"The pack was prepared for another model's bundle ({made_for[:8]}, not "
+                f"{self.info['preparation_sha256'][:8]}); prepare it again with this one's preparer."
+            )
         source = getattr(pack, "arrays", pack)
         if not isinstance(source, (Mapping, str, os.PathLike)):
             raise InvalidArgument(f"pack is a {type(pack).__name__}; pass a Pack, a dict of arrays or a path.")

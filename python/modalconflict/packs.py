@@ -107,12 +107,15 @@ class Pack:
         The bundle the pack was made for.
     notes
         Sentences about answers that one first token cannot tell apart.
+    preparation_sha256
+        What the pack depends on of that bundle, see `Bundle.preparation_sha256`; a model refuses a pack made otherwise.
     """
 
     arrays: dict[str, npt.NDArray[Any]]
     case_ids: list[str]
     bundle_sha256: str
     notes: list[str] = field(default_factory=list)
+    preparation_sha256: str = ""
 
     def __len__(self) -> int:
         return len(self.case_ids)
@@ -169,6 +172,7 @@ class Pack:
             "bundle_sha256": self.bundle_sha256,
             "case_ids": json.dumps(self.case_ids),
             "notes": json.dumps(self.notes),
+            "preparation_sha256": self.preparation_sha256,
         }
         data = save({name: np.ascontiguousarray(array) for name, array in self.arrays.items()}, metadata)
         temporary = None
@@ -208,5 +212,9 @@ class Pack:
         if metadata.get("format") != PACK_FORMAT or version != str(PACK_FORMAT_VERSION):
             raise IoError(f"'{source}' is not a pack of format version {PACK_FORMAT_VERSION}; prepare it again.")
         return cls(
-            arrays, json.loads(metadata["case_ids"]), metadata["bundle_sha256"], json.loads(metadata.get("notes", "[]"))
+            arrays,
+            json.loads(metadata["case_ids"]),
+            metadata["bundle_sha256"],
+            json.loads(metadata.get("notes", "[]")),
+            metadata.get("preparation_sha256", ""),
         )

@@ -199,7 +199,8 @@ class Preparer:
         }
         for index, image in enumerate(table.images):
             arrays |= {f"{name}.{index}": tensor for name, tensor in image.inputs.tensors.items()}
-        return Pack(arrays, [spec.case_id for spec in specs], self.bundle.sha256, notes)
+        case_ids = [spec.case_id for spec in specs]
+        return Pack(arrays, case_ids, self.bundle.sha256, notes, self.bundle.preparation_sha256)
 
     def _positions(self, row: list[int], image: PreparedImage | None) -> npt.NDArray[np.int64]:
         """Return a prompt's rotary positions, shape (1 or 3, S)."""

@@ -137,6 +137,15 @@ void refuse_what_cannot_run(const JsonField& root, const Bundle& bundle, const s
     }
 }
 
+std::string preparation_sha256(const Bundle& bundle) {
+    std::string text;
+    for (const auto& [name, file] : bundle.files) {
+        if (name.starts_with("processor/")) text += name + " " + file.sha256 + "\n";
+    }
+    text += "image token " + (bundle.image_token_id < 0 ? "None" : std::to_string(bundle.image_token_id)) + "\n";
+    return sha256_hex(std::as_bytes(std::span(text)));
+}
+
 }  // namespace
 
 Bundle read_bundle(const fs::path& folder) {
@@ -202,6 +211,7 @@ Bundle read_bundle(const fs::path& folder) {
         root.at("layers").fail("a list of sizes.layers = " + std::to_string(bundle.sizes.layers) + " entries");
     }
     read_vision(root, bundle);
+    bundle.preparation_sha256 = preparation_sha256(bundle);
     bundle.unembed = read_unembed(root.at("unembed"));
     refuse_what_cannot_run(root, bundle, path.string());
     return bundle;

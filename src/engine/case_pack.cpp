@@ -71,6 +71,9 @@ CasePack CasePack::load(const std::filesystem::path& path) {
     const SafetensorsFile file(path);
     CasePack pack = from_tensors(file.tensors(), "pack '" + path.string() + "'");
     pack.storage = file.storage();
+    if (const auto made_for = file.metadata().find("preparation_sha256"); made_for != file.metadata().end()) {
+        pack.preparation_sha256 = made_for->second;
+    }
     return pack;
 }
 
@@ -112,7 +115,7 @@ void CasePack::save(const std::filesystem::path& path) const {
         add("candidates", candidates);
         add("candidate_offsets", candidate_offsets);
     }
-    write_safetensors(path, tensors);
+    write_safetensors(path, tensors, {{"preparation_sha256", preparation_sha256}});
 }
 
 void CasePack::validate() const {

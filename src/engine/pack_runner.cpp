@@ -8,13 +8,16 @@
 
 #include <algorithm>
 #include <chrono>
-#include <optional>
 #include <set>
 
 namespace modalconflict {
 namespace {
 
 constexpr int kMaxTopK = 1000;
+
+// Tokens of a prefix that pass together. A mask hides the keys behind a query but their products are computed all the
+// same: in chunks, nearly half of them are not.
+constexpr std::int64_t kPrefixChunk = 512;
 
 class Stopwatch {
 public:
@@ -55,8 +58,8 @@ struct BatchWork {
 
 struct StepWork {
     const PlannedStep& plan;
-    std::optional<PromptBatch> prefixes;
-    KeyValue prefix_state;  // of the layer at hand
+    std::deque<PromptBatch> prefixes;  // one chunk of them after the other
+    KeyValue prefix_state;             // of the layer at hand
     std::deque<BatchWork> batches;
 };
 
@@ -76,6 +79,10 @@ PackRunner::PackRunner(const Bundle& bundle, const Decoder& decoder, const Unemb
 }
 
 void PackRunner::check_pack() const {
+    if (!pack_.preparation_sha256.empty() && pack_.preparation_sha256 != bundle_.preparation_sha256) {
+        throw InvalidArgument("pack was prepared for another model's bundle (" + pack_.preparation_sha256.substr(0, 8) + ", not " +
+                              bundle_.preparation_sha256.substr(0, 8) + "); prepare it again with this model's bundle");
+    }
     const int dims = bundle_.ropes.empty() ? 1 : bundle_.ropes.begin()->second.position_dims;
     if (pack_.position_dims != dims) {
         throw InvalidArgument("pack has " + std::to_string(pack_.position_dims) + " row(s) of positions, the model takes " +
@@ -207,10 +214,11 @@ void PackRunner::run_steps(std::span<const PlannedStep> steps) {
     std::deque<StepWork> works;
     std::vector<Pass> passes;
     for (const auto& step : steps) {
-        auto& work = works.emplace_back(StepWork{step, std::nullopt, {}, {}});
-        if (step.prefix_length > 0) {
-            work.prefixes.emplace(pack_, step.prefix_runs, 0, step.prefix_length);
-            passes.push_back(prefix_pass(work));
+        auto& work = works.emplace_back(StepWork{step, {}, {}, {}});
+        const auto chunk = decoder_.sees_image_blocks() ? step.prefix_length : kPrefixChunk;
+        for (std::int64_t first = 0; first < step.prefix_length; first += chunk) {
+            work.prefixes.emplace_back(pack_, step.prefix_runs, first, std::min(first + chunk, step.prefix_length));
+            passes.push_back(prefix_pass(work, work.prefixes.back()));
         }
         for (const auto& batch : step.batches) {
             work.batches.push_back({batch, PromptBatch(pack_, batch.rows, step.prefix_length), {}, {}, {}});
@@ -222,7 +230,7 @@ void PackRunner::run_steps(std::span<const PlannedStep> steps) {
     passes.clear();
     for (auto& step : works) {
         step.prefix_state = {};
-        if (step.prefixes) reads_.stats.prefix_tokens += step.prefixes->tokens();
+        for (const auto& prompts : step.prefixes) reads_.stats.prefix_tokens += prompts.tokens();
         for (auto& batch : step.batches) {
             read(batch);
             batch.states.clear();
@@ -235,14 +243,17 @@ void PackRunner::run_steps(std::span<const PlannedStep> steps) {
     }
 }
 
-Pass PackRunner::prefix_pass(StepWork& step) const {
-    const auto& prompts = *step.prefixes;
+Pass PackRunner::prefix_pass(StepWork& step, const PromptBatch& prompts) const {
     Pass pass;
     pass.hidden = prompts.embed(decoder_, bundle_.image_token_id, images_);
     pass.injections = prompts.injections(bundle_, images_);
     pass.positions = prompts.positions().to(decoder_.device());
     pass.layout = prompts.layout(decoder_.sees_image_blocks(), bundle_.image_token_id);
-    pass.past = [nothing = decoder_.empty_past(prompts.rows())](std::size_t) { return nothing; };
+    if (prompts.first() == 0) {
+        pass.past = [nothing = decoder_.empty_past(prompts.rows())](std::size_t) { return nothing; };
+    } else {
+        pass.past = [&step](std::size_t) { return step.prefix_state; };  // of the chunk before, at this layer
+    }
     pass.keep = [&step](std::size_t, KeyValue state) { step.prefix_state = std::move(state); };
     pass.observe = [this](std::int64_t layer, at::Tensor&) { return layer < last_layer_; };
     return pass;
@@ -255,7 +266,7 @@ Pass PackRunner::batch_pass(StepWork& step, BatchWork& batch) const {
     pass.injections = prompts.injections(bundle_, images_);
     pass.positions = prompts.positions().to(decoder_.device());
     pass.layout = prompts.layout(decoder_.sees_image_blocks(), bundle_.image_token_id);
-    if (step.prefixes) {
+    if (!step.prefixes.empty()) {
         std::vector<std::int64_t> chosen;
         for (const auto& row : batch.plan.rows) chosen.push_back(row.prefix);
         batch.prefix_rows = at::tensor(chosen, at::kLong).to(decoder_.device());

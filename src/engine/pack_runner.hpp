@@ -39,7 +39,7 @@ private:
     void encode_images();
     [[nodiscard]] PlanOptions plan_options() const;
     void run_steps(std::span<const PlannedStep> steps);
-    [[nodiscard]] Pass prefix_pass(StepWork& step) const;
+    [[nodiscard]] Pass prefix_pass(StepWork& step, const PromptBatch& prompts) const;
     [[nodiscard]] Pass batch_pass(StepWork& step, BatchWork& batch) const;
     void read(const BatchWork& batch);
     void generate(std::deque<StepWork>& steps);

@@ -134,6 +134,21 @@ def test_a_pack_that_does_not_fit_is_refused(spoil: Any, named: str) -> None:
         model.run(arrays)
 
 
+def test_a_pack_for_another_bundle_is_refused(tmp_path: Path) -> None:
+    _, model, pack = loaded("llava")
+    _, _, other = loaded("chat")
+    assert mc.load_bundle(model.path).preparation_sha256 == model.info["preparation_sha256"] == pack.preparation_sha256
+    other.save(tmp_path / "other.safetensors")
+    assert mc.Pack.load(tmp_path / "other.safetensors").preparation_sha256 == other.preparation_sha256
+    for foreign in (other, tmp_path / "other.safetensors"):
+        with pytest.raises(
+            mc.InvalidArgument, match=r"prepared for another model's bundle \(\w{8}, not \w{8}\); prepare"
+        ):
+            model.run(foreign)
+    half = mc.load_model(tiny_bundle("llava", "bfloat16")[2])  # the same model in another dtype takes it
+    assert half.run(pack).status == ["ok"] * len(pack)
+
+
 def test_options_out_of_range_are_refused(tmp_path: Path) -> None:
     _, model, pack = loaded("llava")
     for options in ({"top_k": 0}, {"max_new_tokens": 0}, {"batch_size": 0}, {"stop_after_layer": 99}):

@@ -11,9 +11,11 @@ from scipy.special import log_softmax, logsumexp
 from scipy.stats import entropy as scipy_entropy
 
 import modalconflict as mc
-from engine_setting import Keep, loaded, reference, specifications
+from engine_setting import QUESTION, Keep, loaded, reference, specifications
 from modalconflict.model import PackReads
+from modalconflict.prepare import RunSpec
 from tiny_bundles import tiny_bundle
+from tiny_models import tiny_image
 
 KINDS = ["llava", "tied", "chat", "pocket"]
 
@@ -104,6 +106,24 @@ def test_sharing_and_batch_size_change_nothing_but_the_work(order: str) -> None:
     assert shared.stats["shared_tokens"] > 0
     assert alone.stats["shared_tokens"] == 0
     assert shared.stats["prefilled_tokens"] + shared.stats["shared_tokens"] == shared.stats["prompt_tokens"]
+
+
+@pytest.mark.parametrize("limit", [None, 0.25])
+def test_a_prefix_of_several_chunks_is_one_prefix(limit: float | None) -> None:
+    theirs, _, path = tiny_bundle("long")
+    model = mc.load_model(path, memory_limit=limit)
+    text = "The circle is green. The star is blue. " * 90
+    specs = [
+        RunSpec(name, "multimodal", tiny_image(seed), text, QUESTION, "green", "red", "text_first")
+        for name, seed in (("a", 4), ("b", 5))
+    ]
+    pack = model.preparer.prepare(specs)
+    reads = model.run(pack, max_new_tokens=2)
+    assert reads.stats["prefix_tokens"] > 2 * 512
+    assert reads.stats["runs_sharing"] == 2
+    for run in range(2):
+        _, logits = reference(theirs, pack, run)
+        np.testing.assert_allclose(reads.top_logits[run, -1], np.sort(logits)[::-1][:5], atol=1e-4, rtol=0)
 
 
 def test_the_same_pack_gives_the_same_bits_from_memory_and_from_a_file(tmp_path: Any) -> None:

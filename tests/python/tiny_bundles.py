@@ -30,13 +30,14 @@ def _folder() -> Path:
 def tiny_bundle(kind: str = "llava", dtype: str | None = None) -> tuple[Any, Any, Path]:
     """Return a tiny model, its processor and the folder of its bundle.
 
-    Kinds: "llava"; "tied" (tied head, biased attention, class token kept); "chat" (a chat template); "pocket".
+    Kinds: "llava"; "tied" (tied head, biased attention, class token kept); "chat" (a chat template); "pocket"; "long" (2,048 positions).
     """
     model, processor = {
         "llava": lambda: tiny_models.tiny_llava(),
         "tied": lambda: tiny_models.tiny_llava(seed=1, tied=True, attention_bias=True, strategy="full"),
         "chat": lambda: tiny_models.tiny_llava(seed=2, layers=2, chat_template=CHAT_TEMPLATE),
         "pocket": lambda: tiny_models.tiny_pocket(seed=3),
+        "long": lambda: tiny_models.tiny_llava(seed=4, layers=2, max_positions=2048),
     }[kind]()
     path = _folder() / f"{kind}-{dtype}"
     export_model(model, processor, path, dtype)

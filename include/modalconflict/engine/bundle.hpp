@@ -92,6 +92,10 @@ struct Bundle {
     std::filesystem::path folder;
     std::string sha256;  ///< of bundle.json itself; it lists every other file's, so it names the whole bundle
 
+    /// What case packs depend on: SHA-256 over the hashes of the processor's files and the image token. Bundles of one
+    /// model in several dtypes share it.
+    std::string preparation_sha256;
+
     std::string family;
     std::string source;
     DType dtype = DType::float32;

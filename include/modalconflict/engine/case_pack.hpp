@@ -30,6 +30,9 @@ struct CasePack {
     /// Inputs of the vision tower, by "NAME.IMAGE" ("pixel_values.0"), as the bundle's vision.inputs name them.
     std::map<std::string, TensorView> image_tensors;
 
+    /// Bundle::preparation_sha256 of the bundle the pack was made for; empty: not known, and not checked.
+    std::string preparation_sha256;
+
     /// Keeps the memory behind image_tensors alive; empty when the caller does.
     std::shared_ptr<const void> storage;
 

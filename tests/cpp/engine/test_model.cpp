@@ -478,6 +478,8 @@ TEST_F(TinyModel, APackThatDoesNotFitIsRefused) {
     pack_.positions.insert(pack_.positions.end(), 60, 1);
     pack_.offsets.back() += 60;
     expect_refused({"run 6", "positions"});
+    pack_.preparation_sha256 = std::string(64, 'a');
+    expect_refused({"another model's bundle", "aaaaaaaa"});
     pack_.image_tensors["other.0"] = pack_.image_tensors["pixel_values.0"];
     pack_.image_tensors.erase("pixel_values.0");
     expect_refused({"'pixel_values.0'"});
