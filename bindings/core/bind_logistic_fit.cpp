@@ -2,8 +2,17 @@
 
 #include <modalconflict/core/logistic_fit.hpp>
 
+#include <array>
+#include <tuple>
 
 namespace modalconflict::bindings {
+namespace {
+
+/// A pickled fit: its numbers, flags, observations and covariance.
+using State = std::tuple<std::tuple<double, double, double, double, double, double, double>,
+                         std::tuple<bool, bool, bool, bool>, std::size_t, std::array<double, 16>>;
+
+}  // namespace
 
 void bind_logistic_fit(py::module_& m) {
     py::class_<LogisticOptions>(m, "LogisticOptions")
@@ -37,7 +46,23 @@ void bind_logistic_fit(py::module_& m) {
                  for (const double query : view(queries)) out.push_back(fit.predict(query));
                  return to_array(std::move(out));
              })
-        .def("threshold", &LogisticFit::threshold, py::arg("level") = 0.5);
+        .def("threshold", &LogisticFit::threshold, py::arg("level") = 0.5)
+        .def(py::pickle(
+            [](const LogisticFit& f) {
+                return State{{f.location, f.width, f.lower_lapse, f.upper_lapse, f.intercept, f.slope, f.log_likelihood},
+                             {f.increasing, f.converged, f.separated, f.lapse_at_bound},
+                             f.observations,
+                             f.covariance};
+            },
+            [](const State& state) {
+                const auto& [numbers, flags, observations, covariance] = state;
+                LogisticFit f;
+                std::tie(f.location, f.width, f.lower_lapse, f.upper_lapse, f.intercept, f.slope, f.log_likelihood) = numbers;
+                std::tie(f.increasing, f.converged, f.separated, f.lapse_at_bound) = flags;
+                f.observations = observations;
+                f.covariance = covariance;
+                return f;
+            }));
     m.def(
         "logistic_fit",
         [](const Array<double>& x, const Array<double>& y, const std::optional<Array<double>>& weights,

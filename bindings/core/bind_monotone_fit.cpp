@@ -2,6 +2,8 @@
 
 #include <modalconflict/core/monotone_fit.hpp>
 
+#include <tuple>
+#include <vector>
 
 namespace modalconflict::bindings {
 namespace {
@@ -9,6 +11,9 @@ namespace {
 std::span<const double> weights_or_none(const std::optional<Array<double>>& weights) {
     return weights ? view(*weights) : std::span<const double>{};
 }
+
+/// A pickled fit: knots, values, weights, direction.
+using State = std::tuple<std::vector<double>, std::vector<double>, std::vector<double>, bool>;
 
 using FitFunction = MonotoneFit (*)(std::span<const double>, std::span<const double>, std::span<const double>, bool);
 
@@ -31,7 +36,13 @@ void bind_monotone_fit(py::module_& m) {
              [](const MonotoneFit& fit, const Array<double>& queries) {
                  return to_array(fit.predict_smooth(view(queries)));
              })
-        .def("threshold", &MonotoneFit::threshold, py::arg("level") = 0.5);
+        .def("threshold", &MonotoneFit::threshold, py::arg("level") = 0.5)
+        .def(py::pickle(
+            [](const MonotoneFit& fit) { return State{fit.x, fit.y, fit.weight, fit.increasing}; },
+            [](const State& state) {
+                const auto& [x, y, weight, increasing] = state;
+                return MonotoneFit{x, y, weight, increasing};
+            }));
     m.def(
         "isotonic_regression",
         [](const Array<double>& y, const std::optional<Array<double>>& weights, bool increasing) {

@@ -37,6 +37,8 @@ bool balance_points_disagree(const BalancePoint& first, const BalancePoint& seco
 
 BalanceDifference balance_point_difference(const BalanceCases& first, const BalanceCases& second,
                                            const BalanceOptions& options) {
+    checks::not_empty("x of the first model", first.x.size());
+    checks::not_empty("x of the second model", second.x.size());
     if (first.groups.empty() || second.groups.empty()) {
         checks::fail("groups are needed for both models: the same label marks the same group, or the same case, in both");
     }

@@ -13,6 +13,8 @@ namespace {
 constexpr double kMostOverdispersion = 0.95;
 constexpr double kTiniest = 1e-300;
 
+constexpr double kMostTrials = 1e8;
+
 struct Blocks {
     std::vector<double> z;  ///< x in standard units
     std::span<const double> successes, trials;
@@ -70,12 +72,17 @@ void check(std::span<const double> x, std::span<const double> successes, std::sp
     checks::same_length("successes", successes.size(), "x", x.size());
     checks::same_length("trials", trials.size(), "x", x.size());
     checks::finite("x", x);
+    double total = 0.0;
     for (std::size_t i = 0; i < x.size(); ++i) {
         if (!(trials[i] >= 1.0) || trials[i] != std::floor(trials[i]) || !std::isfinite(trials[i])) {
             checks::fail("trials[", i, "] is ", trials[i], ": the trials of a block are a whole number, 1 or more");
         }
         if (!(successes[i] >= 0.0 && successes[i] <= trials[i]) || successes[i] != std::floor(successes[i])) {
             checks::fail("successes[", i, "] is ", successes[i], " of ", trials[i], " trials: give a whole number within 0 and trials");
+        }
+        total += trials[i];
+        if (total > kMostTrials) {
+            checks::fail("trials[", i, "] is ", trials[i], ": the likelihood has a term a trial, of which all blocks may have ", kMostTrials);
         }
     }
     if (std::all_of(trials.begin(), trials.end(), [](double n) { return n == 1.0; })) {
@@ -89,6 +96,12 @@ void check(std::span<const double> x, std::span<const double> successes, std::sp
 BetaBinomialFit beta_binomial_fit(std::span<const double> x, std::span<const double> successes,
                                   std::span<const double> trials, const LogisticOptions& options) {
     check(x, successes, trials, options);
+    const bool all = std::equal(successes.begin(), successes.end(), trials.begin());
+    if (all || std::all_of(successes.begin(), successes.end(), [](double k) { return k == 0.0; })) {
+        // The same answer throughout: a flat ceiling or floor, whatever the overdispersion.
+        const std::vector<double> answers(x.size(), all ? 1.0 : 0.0);
+        return {logistic_fit(x, answers, trials, options), 0.0, 0.0, 1.0};
+    }
     const detail::Standardised scale = detail::Standardised::of(x);
     const Blocks blocks = {scale.apply(x), successes, trials};
     const detail::LapseBounds bounds = detail::lapse_bounds(options);

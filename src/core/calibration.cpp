@@ -91,6 +91,9 @@ Calibration fit(const Rows<T>& rows, std::size_t bins) {
     Calibration result;
     result.rows = rows.targets.size();
     const Surprisal before = rows.surprisal(1.0);
+    if (before.slope == 0.0 && before.curvature == 0.0) {
+        checks::fail("logits are equal within every row: no temperature changes what they say");
+    }
     // The mean surprisal is convex in β: Newton's steps inside a bracket that shrinks around the root of its slope. A slope
     // that has the same sign at both ends has no root: every answer is right, or the logits say nothing about them.
     double low = kSmallestInverse, high = kLargestInverse, beta = 1.0;

@@ -22,7 +22,12 @@ void check(const FollowingCases& cases, std::string_view which) {
     checks::same_length(name("y"), cases.y.size(), "x", cases.x.size());
     checks::finite(name("x"), cases.x);
     checks::within(name("y"), cases.y, 0.0, 1.0);
-    if (!cases.groups.empty()) checks::same_length(name("groups"), cases.groups.size(), "x", cases.x.size());
+    if (cases.x.size() == 1) checks::fail(name("x"), " has one entry: resampling needs at least two cases");
+    if (cases.groups.empty()) return;
+    checks::same_length(name("groups"), cases.groups.size(), "x", cases.x.size());
+    if (std::all_of(cases.groups.begin(), cases.groups.end(), [&](std::size_t group) { return group == cases.groups[0]; })) {
+        checks::fail(name("groups"), " names one group only: resampling needs at least two");
+    }
 }
 
 /// Mean of one curve over another's weighted x.
@@ -72,7 +77,6 @@ Decomposition decompose_following(const FollowingCases& first, const FollowingCa
         all.insert(all.end(), second.groups.begin(), second.groups.end());
         codes = detail::dense_codes(all, units);
     }
-    if (units < 2) checks::fail("groups names one group only: resampling needs at least two");
     const detail::ResampledIsotonic of_first(first.x, first.y, std::span(codes).first(n), false);
     const detail::ResampledIsotonic of_second(second.x, second.y, std::span(codes).subspan(n), false);
     Decomposition result;

@@ -13,6 +13,8 @@
 namespace modalconflict {
 namespace {
 
+constexpr double kLightest = 1e-100, kHeaviest = 1e100;  // largest weight that can be scaled to one and back
+constexpr double kManyTrials = 1e9;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 void check(std::span<const double> x, std::span<const double> y, std::span<const double> weights,
@@ -22,7 +24,18 @@ void check(std::span<const double> x, std::span<const double> y, std::span<const
     checks::finite("x", x);
     checks::within("y", y, 0.0, 1.0);
     checks::weights("weights", weights, x.size());
-    if (!groups.empty()) checks::same_length("groups", groups.size(), "x", x.size());
+    if (!groups.empty()) {
+        checks::same_length("groups", groups.size(), "x", x.size());
+        if (std::all_of(groups.begin(), groups.end(), [&](std::size_t group) { return group == groups[0]; })) {
+            checks::fail("groups names one group only: a clustered covariance needs at least two");
+        }
+    }
+    if (!weights.empty()) {
+        const double largest = *std::max_element(weights.begin(), weights.end());
+        if (!(largest >= kLightest && largest <= kHeaviest)) {
+            checks::fail("weights are at most ", largest, ": rescale them towards one");
+        }
+    }
     detail::check_curve(x, options);
 }
 
@@ -91,11 +104,18 @@ LogisticFit logistic_fit(std::span<const double> x, std::span<const double> y, s
     const detail::Standardised scale = detail::Standardised::of(x);
     const std::vector<double> z = scale.apply(x);
     const bool binary = std::all_of(y.begin(), y.end(), [](double v) { return v == 0.0 || v == 1.0; });
-    const detail::LapseData data{z, y, weights, binary};
+    // The optimiser's tolerances are in units of log likelihood, which weights scale: it sees a largest weight of one or more.
+    const double largest = weights.empty() ? 1.0 : *std::max_element(weights.begin(), weights.end());
+    const double unit = largest < 1.0 || largest > kManyTrials ? largest : 1.0;
+    std::vector<double> scaled(weights.begin(), weights.end());
+    for (double& weight : scaled) weight /= unit;
+    const detail::LapseData data{z, y, scaled, binary};
     const detail::LapseBounds bounds = detail::lapse_bounds(options);
     const auto evaluate_at = [&](const detail::LapseParameters& parameters) { return detail::evaluate(data, parameters); };
     const detail::LapseSolution solution = detail::maximise_from_many(evaluate_at, bounds, options.max_iterations);
-    fit = detail::as_fit(solution, scale, bounds, options, covariance(data, solution, bounds, groups));
+    const Eigen::Matrix4d found = covariance(data, solution, bounds, groups);
+    fit = detail::as_fit(solution, scale, bounds, options, groups.empty() ? Eigen::Matrix4d(found / unit) : found);
+    fit.log_likelihood *= unit;
     fit.observations = x.size();
     fit.separated = is_separated(x, y, weights, options.increasing);
     return fit;

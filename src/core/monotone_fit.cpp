@@ -18,6 +18,17 @@ detail::PooledSample checked_pool(std::span<const double> x, std::span<const dou
     return detail::pool(x, y, weights);
 }
 
+/// Pools the violators of checked values, which may still be too large to be summed.
+void pool_checked(std::span<const double> y, std::span<const double> weights, bool increasing,
+                  std::vector<detail::Block>& blocks) {
+    detail::pava(y, weights, increasing, blocks, 0);
+    for (const auto& block : blocks) {
+        if (!std::isfinite(block.mean)) {
+            checks::fail("y and weights from place ", block.begin, " on in the order of x are too large to be summed: rescale them");
+        }
+    }
+}
+
 }  // namespace
 
 double MonotoneFit::predict(double query) const {
@@ -99,7 +110,7 @@ void isotonic_regression(std::span<const double> y, std::span<const double> weig
         }
     }
     std::vector<detail::Block> blocks;
-    detail::pava(y, weights, increasing, blocks, 0);
+    pool_checked(y, weights, increasing, blocks);
     for (const auto& block : blocks) {
         std::fill(out.begin() + static_cast<std::ptrdiff_t>(block.begin),
                   out.begin() + static_cast<std::ptrdiff_t>(block.end), block.mean);
@@ -110,7 +121,7 @@ MonotoneFit isotonic_fit(std::span<const double> x, std::span<const double> y, s
                          bool increasing) {
     detail::PooledSample pooled = checked_pool(x, y, weights);
     std::vector<detail::Block> blocks;
-    detail::pava(pooled.y, pooled.weight, increasing, blocks, 0);
+    pool_checked(pooled.y, pooled.weight, increasing, blocks);
     for (const auto& block : blocks) {
         for (std::size_t i = block.begin; i < block.end; ++i) pooled.y[i] = block.mean;
     }
@@ -121,7 +132,7 @@ MonotoneFit centered_isotonic_fit(std::span<const double> x, std::span<const dou
                                   std::span<const double> weights, bool increasing) {
     const detail::PooledSample pooled = checked_pool(x, y, weights);
     std::vector<detail::Block> blocks;
-    detail::pava(pooled.y, pooled.weight, increasing, blocks, 0);
+    pool_checked(pooled.y, pooled.weight, increasing, blocks);
     MonotoneFit fit;
     fit.increasing = increasing;
     for (const auto& block : blocks) {

@@ -164,6 +164,7 @@ ViolationTest violation_test(std::span<const double> x, std::span<const double> 
     ViolationTest test;
     fit_blocks(bins.mean, bins.count, options.increasing, blocks, test.fit);
     test.mass = violation_mass(bins.mean, test.fit, bins.count);
+    if (!std::isfinite(test.mass)) checks::fail("y is too large for its squares to be summed: rescale it");
     test.centre = bins.centre;
     test.mean = bins.mean;
     test.count = bins.count;
@@ -237,6 +238,7 @@ TrendTest trend_test(std::span<const double> x, std::span<const double> y, std::
                                        : chi_square_survival(test.statistic, static_cast<unsigned>(level - 1));
         test.p_value += test.level_probabilities[level - 1] * tail;
     }
+    test.p_value = std::min(test.p_value, 1.0);
     return test;
 }
 

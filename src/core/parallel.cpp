@@ -6,6 +6,9 @@
 #include <vector>
 
 namespace modalconflict {
+namespace {
+constexpr std::size_t kMostWorkers = 256;  // a typing error in a number of threads must not ask the system for thousands
+}
 
 unsigned worker_count(unsigned requested) {
     return requested != 0 ? requested : std::max(1U, std::thread::hardware_concurrency());
@@ -13,7 +16,7 @@ unsigned worker_count(unsigned requested) {
 
 void parallel_for(std::size_t count, unsigned threads, const std::function<void(std::size_t, std::size_t)>& work) {
     if (count == 0) return;
-    const std::size_t workers = std::min<std::size_t>(worker_count(threads), count);
+    const std::size_t workers = std::min({std::size_t{worker_count(threads)}, count, kMostWorkers});
     if (workers == 1) {
         work(0, count);
         return;

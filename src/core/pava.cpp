@@ -1,5 +1,7 @@
 #include "pava.hpp"
 
+#include "pava_stack.hpp"
+
 #include <modalconflict/core/parallel.hpp>
 
 #include <algorithm>
@@ -8,80 +10,28 @@
 namespace modalconflict::detail {
 namespace {
 
-/// Entries of weight one.
 struct Plain {
     const double* y;
-    [[nodiscard]] Block block(std::size_t i) const { return {y[i], 1.0, y[i], i, i + 1}; }
     [[nodiscard]] double sum(std::size_t i) const { return y[i]; }
-    static double weight(std::size_t) { return 1.0; }
-    // A block's mean against an entry's, without a division for every entry: these two products compare alike.
-    [[nodiscard]] double reached(std::size_t i, const Block& block) const { return y[i] * block.weight; }
-    [[nodiscard]] static double held(std::size_t, const Block& block) { return block.sum; }
+    [[nodiscard]] double mean(std::size_t i) const { return y[i]; }
+    [[nodiscard]] static double weight(std::size_t) { return 1.0; }
 };
 
 struct Weighted {
     const double* y;
     const double* w;
-    [[nodiscard]] Block block(std::size_t i) const { return {y[i] * w[i], w[i], y[i], i, i + 1}; }
     [[nodiscard]] double sum(std::size_t i) const { return y[i] * w[i]; }
+    [[nodiscard]] double mean(std::size_t i) const { return y[i]; }
     [[nodiscard]] double weight(std::size_t i) const { return w[i]; }
-    [[nodiscard]] double reached(std::size_t i, const Block& block) const { return y[i] * block.weight; }
-    [[nodiscard]] static double held(std::size_t, const Block& block) { return block.sum; }
 };
 
 struct Summed {
     const double* s;
     const double* w;
-    [[nodiscard]] Block block(std::size_t i) const { return {s[i], w[i], s[i] / w[i], i, i + 1}; }
     [[nodiscard]] double sum(std::size_t i) const { return s[i]; }
+    [[nodiscard]] double mean(std::size_t i) const { return s[i] / w[i]; }
     [[nodiscard]] double weight(std::size_t i) const { return w[i]; }
-    [[nodiscard]] double reached(std::size_t i, const Block& block) const { return s[i] * block.weight; }
-    [[nodiscard]] double held(std::size_t i, const Block& block) const { return block.sum * w[i]; }
 };
-
-template <bool Increasing>
-bool out_of_order(double earlier, double later) {
-    return Increasing ? earlier >= later : earlier <= later;
-}
-
-/// Puts a block on the stack, pooling it with those below that it violates. Its sum, weight and mean are current.
-template <bool Increasing>
-bool pool_back(std::vector<Block>& blocks, Block& block) {
-    bool pooled = false;
-    while (!blocks.empty() && out_of_order<Increasing>(blocks.back().mean, block.mean)) {
-        const Block& earlier = blocks.back();
-        block.sum += earlier.sum;
-        block.weight += earlier.weight;
-        block.mean = block.sum / block.weight;
-        block.begin = earlier.begin;
-        blocks.pop_back();
-        pooled = true;
-    }
-    return pooled;
-}
-
-/// Entries [begin, end), onto an empty stack.
-///
-/// Each entry joins a block once and each block is pooled once: linear, however far a pooling reaches back.
-template <bool Increasing, class Entries>
-void run_pava(const Entries& entries, std::size_t begin, std::size_t end, std::vector<Block>& blocks) {
-    std::size_t i = begin;
-    while (i < end) {
-        Block block = entries.block(i++);
-        do {
-            while (i < end && out_of_order<Increasing>(entries.held(i, block), entries.reached(i, block))) {
-                block.sum += entries.sum(i);
-                block.weight += entries.weight(i);
-                ++i;
-            }
-            if (block.end != i) {
-                block.end = i;
-                block.mean = block.sum / block.weight;
-            }
-        } while (pool_back<Increasing>(blocks, block));
-        blocks.push_back(block);
-    }
-}
 
 /// Parts of fixed length are pooled apart, then their blocks against each other: where the parts lie does not depend on
 /// the number of threads, hence neither do the sums.
@@ -90,12 +40,12 @@ constexpr std::size_t kPart = std::size_t{1} << 17;
 template <bool Increasing, class Entries>
 void pava_in_parts(const Entries& entries, std::size_t n, std::vector<Block>& blocks, unsigned threads) {
     blocks.clear();
-    if (n <= kPart) return run_pava<Increasing>(entries, 0, n, blocks);
+    if (n <= kPart) return pool_entries<Increasing>(entries, 0, n, blocks);
     const std::size_t parts = (n + kPart - 1) / kPart;
     std::vector<std::vector<Block>> of_part(parts);
     parallel_for(parts, threads, [&](std::size_t first, std::size_t last) {
         for (std::size_t part = first; part < last; ++part) {
-            run_pava<Increasing>(entries, part * kPart, std::min(n, (part + 1) * kPart), of_part[part]);
+            pool_entries<Increasing>(entries, part * kPart, std::min(n, (part + 1) * kPart), of_part[part]);
         }
     });
     for (auto& part : of_part) {

@@ -16,7 +16,7 @@ struct Tile : simd::Pack<T, Bytes> {
     using Pack::load;
     using Pack::store;
     // Partial sums stay in T for this many steps only; above that they are double.
-    static constexpr std::size_t kSteps = 8;
+    static constexpr std::size_t kSteps = 16;
 
     static MODALCONFLICT_INLINE void add(const Vector& value, const Vector& max, const Vector& scale, Vector& excess,
                                          Vector& first, Vector& second) {
@@ -40,6 +40,8 @@ struct Tile : simd::Pack<T, Bytes> {
             for (std::size_t step = 0; step < kSteps && i + kLanes <= n; ++step, i += kLanes) {
                 Vector value;
                 load(values + i, value);
+                // The next tile comes into the cache while this one is summed; beyond the last one nothing happens.
+                __builtin_prefetch(values + i + kTileValues<T>);
                 add(value, max, scale, e, u, w);
                 ties -= (Integers)(value == max);
             }

@@ -8,10 +8,6 @@
 namespace modalconflict {
 namespace {
 
-// 16 KiB: both passes over a tile find it in the first-level cache, so memory is read once.
-template <class T>
-constexpr std::size_t kTile = 16384 / sizeof(T);
-
 template <class T>
 [[noreturn]] void report_bad(std::span<const T> logits) {
     for (std::size_t i = 0; i < logits.size(); ++i) {
@@ -30,8 +26,8 @@ SoftmaxMoments moments(std::span<const T> logits, double scale) {
         checks::fail("scale is ", scale, ": the inverse temperature is a finite positive number");
     }
     SoftmaxMoments total;
-    for (std::size_t begin = 0; begin < logits.size(); begin += kTile<T>) {
-        const std::size_t n = std::min(kTile<T>, logits.size() - begin);
+    for (std::size_t begin = 0; begin < logits.size(); begin += kernel::kTileValues<T>) {
+        const std::size_t n = std::min(kernel::kTileValues<T>, logits.size() - begin);
         const T* tile = logits.data() + begin;
         const T max = kernel::tile_max(tile, n);
         if (max == std::numeric_limits<T>::infinity()) report_bad(logits);
@@ -40,7 +36,7 @@ SoftmaxMoments moments(std::span<const T> logits, double scale) {
             continue;
         }
         const kernel::TileSums sums = kernel::tile_sums(tile, n, max, static_cast<T>(scale));
-        if (std::isnan(sums.excess)) report_bad(logits);
+        if (std::isnan(sums.first)) report_bad(logits);
         total.merge({scale * static_cast<double>(max), sums.excess, sums.first, sums.second});
     }
     if (total.excess < 0.0) report_bad(logits);

@@ -14,6 +14,7 @@ namespace {
 // Separated data push the slope to infinity; there the curve is a step at any resolution of the data.
 constexpr double kSteepest = 1e4;
 constexpr double kTolerance = 1e-12;
+constexpr double kNarrowest = 1e-140, kWidest = 1e140;  // ranges of x whose squares a double holds
 }  // namespace
 
 Standardised Standardised::of(std::span<const double> x) {
@@ -102,6 +103,10 @@ LogisticFit as_fit(const LapseSolution& solution, const Standardised& scale, con
 void check_curve(std::span<const double> x, const LogisticOptions& options) {
     if (std::all_of(x.begin(), x.end(), [&](double value) { return value == x[0]; })) {
         checks::fail("x has one distinct value, ", x[0], ": a curve needs at least two");
+    }
+    const auto [low, high] = std::minmax_element(x.begin(), x.end());
+    if (const double range = *high - *low; !(range >= kNarrowest && range <= kWidest)) {
+        checks::fail("x spans ", range, ": rescale it so that its squares are within the range of a double");
     }
     if (!(options.max_lapse >= 0.0 && options.max_lapse < 0.5)) {
         checks::fail("max_lapse is ", options.max_lapse, ": use a number within [0, 0.5)");

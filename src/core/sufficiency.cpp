@@ -11,6 +11,8 @@
 namespace modalconflict {
 namespace {
 
+constexpr double kSeparated = -1e-6;  // log likelihood that only a perfect prediction reaches
+
 struct Regression {
     Eigen::VectorXd coefficients, fitted;
     Eigen::MatrixXd inverse_information;
@@ -39,7 +41,10 @@ Regression regress(const Eigen::MatrixXd& design, const Eigen::VectorXd& y) {
         const Eigen::VectorXd gradient = design.transpose() * (y - fit.fitted);
         const Eigen::VectorXd step = solver.solve(gradient);
         if (!step.allFinite()) break;
-        if (gradient.dot(step) < 1e-12) return fit;
+        if (gradient.dot(step) < 1e-12) {
+            if (fit.log_likelihood > kSeparated) break;  // every outcome predicted with certainty
+            return fit;
+        }
         double share = 1.0;
         Eigen::VectorXd next = eta + design * step;
         while (likelihood(next) < fit.log_likelihood - 1e-12 && share > 1e-6) {
@@ -63,6 +68,9 @@ SufficiencyTest sufficiency_test(std::span<const double> x, std::span<const doub
     checks::finite("x", x);
     checks::finite("total", total);
     checks::within("y", y, 0.0, 1.0);
+    if (std::all_of(y.begin(), y.end(), [&](double value) { return value == y[0]; })) {
+        checks::fail("y is ", y[0], " throughout: where every outcome is the same nothing can matter to it");
+    }
     for (std::size_t i = 0; i < total.size(); ++i) {
         if (!(total[i] > 0.0)) checks::fail("total[", i, "] is ", total[i], ": the summed uncertainty of a case is positive");
     }

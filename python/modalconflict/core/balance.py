@@ -9,8 +9,19 @@ import numpy as np
 import numpy.typing as npt
 
 from modalconflict import _core
-from modalconflict.core._arrays import Floats, group_codes, html_table, json_number, seed_of, thread_count, vector
-from modalconflict.core.fits import logistic_options
+from modalconflict.core._arrays import (
+    Floats,
+    flag,
+    group_codes,
+    html_table,
+    json_number,
+    number,
+    seed_of,
+    thread_count,
+    vector,
+    whole,
+)
+from modalconflict.core.logistic import logistic_options
 from modalconflict.errors import InvalidArgument
 
 __all__ = ["BalancePoint", "balance_point"]
@@ -208,17 +219,17 @@ def balance_options(
     max_lapse: float = 0.25,
 ) -> _core.BalanceOptions:
     """Options of the compiled core from Python's arguments."""
-    if interval not in _INTERVALS:
+    if not isinstance(method, str):
+        raise InvalidArgument(f"method is {method!r}: use cir or logistic")
+    if not isinstance(interval, str) or interval not in _INTERVALS:
         raise InvalidArgument(f"interval {interval!r} is unknown: use percentile, bca or fieller")
-    if not isinstance(replicates, (int, np.integer)) or replicates < 0:
-        raise InvalidArgument(f"replicates is {replicates!r}: give a whole number")
     options = _core.BalanceOptions()
     options.method = method
-    options.level = float(level)
+    options.level = number("level", level)
     options.interval = _INTERVALS[interval]
-    options.replicates = int(replicates)
+    options.replicates = whole("replicates", replicates)
     options.seed = seed_of(random_state)
-    options.cluster_correction = bool(cluster_correction)
+    options.cluster_correction = flag("cluster_correction", cluster_correction)
     options.threads = thread_count(threads)
     options.logistic = logistic_options(lower_lapse, upper_lapse, max_lapse, False)
     return options

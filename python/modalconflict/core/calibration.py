@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from modalconflict import _core
-from modalconflict.core._arrays import html_table, thread_count, vector
+from modalconflict.core._arrays import html_table, thread_count, vector, whole
 from modalconflict.core.indices import _rows
 from modalconflict.errors import InvalidArgument
 
@@ -97,8 +97,7 @@ def fit_temperature(
         raise InvalidArgument(
             f"targets has shape {ids.shape} and type {ids.dtype} for logits of {len(matrix)} rows: one token id a row"
         )
-    if bins < 1:
-        raise InvalidArgument(f"bins is {bins}: use at least one")
+    bins = whole("bins", bins, 1, 1_000_000)
     fit = _core.fit_temperature_f32 if matrix.dtype == np.float32 else _core.fit_temperature_f64
     found = fit(matrix, ids.astype(np.int64), int(bins), thread_count(threads))
     return Calibration(**{name: getattr(found, name) for name in Calibration.__dataclass_fields__})
@@ -123,8 +122,7 @@ def expected_calibration_error(confidence: npt.ArrayLike, correct: npt.ArrayLike
     >>> round(mc.expected_calibration_error([0.9, 0.9], [1, 0]), 3)
     0.4
     """
-    if bins < 1:
-        raise InvalidArgument(f"bins is {bins}: use at least one")
+    bins = whole("bins", bins, 1, 1_000_000)
     return float(
         _core.expected_calibration_error(vector("confidence", confidence), vector("correct", correct), int(bins))
     )
@@ -173,5 +171,10 @@ def semantic_entropy(log_probs: npt.ArrayLike, classes: npt.ArrayLike) -> float:
     values, labels = vector("log_probs", log_probs), np.asarray(classes)
     if labels.shape != values.shape:
         raise InvalidArgument(f"classes has shape {labels.shape} for {len(values)} answers: give one label each")
+    missing = [i for i, label in enumerate(labels.tolist()) if label is None or label != label]
+    if missing:
+        raise InvalidArgument(f"classes[{missing[0]}] is missing: every answer needs its class")
+    if labels.dtype == object:
+        labels = np.array([str(label) for label in labels])
     codes = np.unique(labels, return_inverse=True)[1].astype(np.uint64)
     return float(_core.semantic_entropy(values, codes))

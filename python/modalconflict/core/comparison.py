@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from modalconflict import _core
-from modalconflict.core._arrays import html_table, json_number, seed_of, thread_count, vector
+from modalconflict.core._arrays import html_table, json_number, number, seed_of, thread_count, vector, whole
 from modalconflict.core.balance import BalancePoint, balance_options, from_core
 from modalconflict.errors import InvalidArgument
 
@@ -233,9 +233,8 @@ def decompose_following(
         raise InvalidArgument("groups are given for one model only: give them for both, or for neither")
     if groups_first is not None:
         codes = _shared_codes(groups_first, groups_second, len(x), len(u))
-    if not isinstance(replicates, (int, np.integer)) or replicates < 0:
-        raise InvalidArgument(f"replicates is {replicates!r}: give a whole number")
+    confidence, drawn = number("level", level), whole("replicates", replicates)
     total, distribution, curve, outside_first, outside_second = _core.decompose_following(
-        x, y, codes[0], u, v, codes[1], float(level), int(replicates), seed_of(random_state), thread_count(threads)
+        x, y, codes[0], u, v, codes[1], confidence, drawn, seed_of(random_state), thread_count(threads)
     )
-    return Decomposition(Part(*total), Part(*distribution), Part(*curve), outside_first, outside_second, float(level))
+    return Decomposition(Part(*total), Part(*distribution), Part(*curve), outside_first, outside_second, confidence)

@@ -9,11 +9,12 @@ import numpy.typing as npt
 
 try:
     from sklearn.base import BaseEstimator, RegressorMixin  # type: ignore[import-untyped]
-    from sklearn.utils.validation import check_is_fitted, validate_data  # type: ignore[import-untyped]
+    from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data  # type: ignore[import-untyped]
 except ImportError as error:  # pragma: no cover - depends on the environment
     raise ImportError("modalconflict.core.estimators needs scikit-learn: pip install 'scikit-learn>=1.6'") from error
 
-from modalconflict.core.fits import centered_isotonic_fit, isotonic_fit, logistic_fit
+from modalconflict.core.isotonic import centered_isotonic_fit, isotonic_fit
+from modalconflict.core.logistic import logistic_fit
 from modalconflict.errors import InvalidArgument
 
 __all__ = ["CenteredIsotonicRegressor", "IsotonicRegressor", "LapseLogisticRegressor"]
@@ -28,18 +29,19 @@ class _CurveRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     def fit(self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> Any:
         """Fit the curve to one feature X of shape (n, 1) and answers y."""
         matrix, answers = validate_data(self, X, y, dtype=np.float64, y_numeric=True)
+        weights = None if sample_weight is None else _check_sample_weight(sample_weight, matrix, dtype=np.float64)
+        self.curve_ = self._curve(self._feature(matrix), answers.astype(np.float64), weights)
+        return self
+
+    def _feature(self, matrix: Any) -> Any:
         if matrix.shape[1] != 1:
             raise InvalidArgument(f"X has {matrix.shape[1]} features: a curve has exactly one")
-        weights = (
-            None if sample_weight is None else np.broadcast_to(np.asarray(sample_weight, dtype=float), answers.shape)
-        )
-        self.curve_ = self._curve(matrix[:, 0], answers.astype(np.float64), weights)
-        return self
+        return matrix[:, 0]
 
     def predict(self, X: npt.ArrayLike) -> Any:
         """Values of the curve at X of shape (n, 1)."""
         check_is_fitted(self)
-        return self.curve_.predict(validate_data(self, X, dtype=np.float64, reset=False)[:, 0])
+        return self.curve_.predict(self._feature(validate_data(self, X, dtype=np.float64, reset=False)))
 
     def threshold(self, level: float = 0.5) -> float | None:
         """Where the curve crosses a level, or None."""

@@ -1,7 +1,8 @@
-"""How unsure one answer distribution is, by many indices under one call, and how two modalities compare."""
+"""How unsure one answer distribution is, by many indices under one call."""
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,17 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from modalconflict import _core
-from modalconflict.core._arrays import Floats, thread_count
+from modalconflict.core._arrays import Floats, number, numbers, thread_count
 from modalconflict.errors import InvalidArgument
 
 __all__ = [
     "UncertaintyIndex",
     "entropy",
     "entropy_from_logits",
-    "log_uncertainty_ratio",
     "register_uncertainty_index",
-    "relative_uncertainty",
-    "relative_uncertainty_error",
     "uncertainty",
     "uncertainty_indices",
 ]
@@ -124,12 +122,13 @@ def register_uncertainty_index(
     >>> mc.uncertainty([1.0, 4.0], index="spread")
     3.0
     """
-    if not name.isidentifier():
+    if not isinstance(name, str) or not name.isidentifier():
         raise InvalidArgument(f"index name {name!r} is not an identifier: use letters, digits and underscores")
     if name in _BUILT_IN:
         raise InvalidArgument(f"index {name!r} is built in: choose another name")
     if not callable(function):
         raise InvalidArgument(f"function of index {name!r} cannot be called: give a function of the logits")
+    lower_bound = number("lower_bound", lower_bound)
     if relative_applies and lower_bound < 0:
         raise InvalidArgument(f"index {name!r} may be negative: relative_applies needs a lower_bound of 0 or more")
     index = UncertaintyIndex(
@@ -141,7 +140,7 @@ def register_uncertainty_index(
 
 def _index(name: str) -> UncertaintyIndex:
     known = uncertainty_indices()
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         raise InvalidArgument(f"index {name!r} is unknown: use one of {', '.join(known)}, or register it")
     return known[name]
 
@@ -149,11 +148,15 @@ def _index(name: str) -> UncertaintyIndex:
 def _rows(name: str, values: Any, *, keep_float32: bool) -> tuple[npt.NDArray[Any], tuple[int, ...]]:
     """Values as a matrix of float32 or float64, and the shape of the result."""
     try:
+        if isinstance(values, np.ma.MaskedArray) or np.asarray(values).dtype.kind == "c":
+            numbers(name, values)  # says what is wrong with a masked or complex entry
         array = np.asarray(values)
         if array.dtype == np.float16:
             array = array.astype(np.float32)
         if not (keep_float32 and array.dtype == np.float32):
             array = array.astype(np.float64)
+    except InvalidArgument:
+        raise
     except (TypeError, ValueError) as error:
         raise InvalidArgument(f"{name} cannot be read as numbers ({error})") from error
     if array.ndim == 0 or array.shape[-1] == 0:
@@ -181,7 +184,9 @@ def _options(parameters: dict[str, Any], rows: int) -> _core.UncertaintyOptions:
                     )
                 options.targets = targets.reshape(-1).tolist()
             elif name == "candidates":
-                options.candidates = [[int(token) for token in answer] for answer in value]
+                if isinstance(value, str):
+                    raise TypeError("give one list of token ids an answer")
+                options.candidates = [[operator.index(token) for token in answer] for answer in value]
             else:
                 setattr(options, name, value)
         except TypeError as error:
@@ -268,7 +273,7 @@ def _registered_values(
         _core.uncertainty_from_probs(matrix, "entropy", _core.UncertaintyOptions(), 0)  # the same checks
         with np.errstate(divide="ignore"):
             matrix = np.log(matrix)
-    values = np.asarray(index.function(matrix.astype(np.float64), **parameters), dtype=np.float64)
+    values = numbers(f"what index {index.name!r} returned", index.function(matrix.astype(np.float64), **parameters))
     if values.shape != (len(matrix),):
         raise InvalidArgument(
             f"index {index.name!r} returned shape {values.shape} for {len(matrix)} rows: one value a row"
@@ -340,102 +345,3 @@ def entropy_from_logits(logits: npt.ArrayLike, *, threads: int | None = None) ->
     array([0.693147, 0.      ])
     """
     return uncertainty(logits, "entropy", threads=threads)
-
-
-def _pair(u_text: npt.ArrayLike, u_vision: npt.ArrayLike, index: str | None) -> tuple[Floats, Floats, tuple[int, ...]]:
-    if index is not None and not _index(index).relative_applies:
-        raise InvalidArgument(
-            f"index {index!r} has no relative difference: it is not non-negative; compare plain differences instead"
-        )
-    try:
-        text, vision = np.asarray(u_text, dtype=np.float64), np.asarray(u_vision, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InvalidArgument(f"u_text and u_vision cannot be read as numbers ({error})") from error
-    if text.shape != vision.shape:
-        raise InvalidArgument(f"u_text has shape {text.shape} and u_vision {vision.shape}: give one of each a case")
-    return text.reshape(-1), vision.reshape(-1), text.shape
-
-
-def relative_uncertainty(
-    u_text: npt.ArrayLike, u_vision: npt.ArrayLike, *, zero_policy: str = "nan", index: str | None = None
-) -> Any:
-    """Relative uncertainty ΔU_rel = 2 (U_t - U_v) / (U_t + U_v); negative where the text is the easier one.
-
-    Parameters
-    ----------
-    u_text, u_vision : array_like, same shape
-        Uncertainty of the text-only and of the vision-only run: finite, non-negative.
-    zero_policy : {"nan", "zero", "raise"}
-        What 0/0 means: no value, equally easy, or an error.
-    index : str, optional
-        Name of the index that was measured; one without a meaningful zero (energy) is refused.
-
-    Returns
-    -------
-    float or numpy.ndarray
-        Within [-2, 2].
-
-    Raises
-    ------
-    InvalidArgument
-        Naming the argument and the index of a negative, NaN or infinite value.
-
-    References
-    ----------
-    arXiv 2511.02243, "When Modalities Conflict".
-
-    Examples
-    --------
-    >>> import modalconflict as mc
-    >>> mc.relative_uncertainty([0.5, 1.0], [1.5, 1.0])
-    array([-1.,  0.])
-    """
-    text, vision, shape = _pair(u_text, u_vision, index)
-    return _shaped(_core.relative_uncertainty(text, vision, zero_policy), shape)
-
-
-def log_uncertainty_ratio(
-    u_text: npt.ArrayLike, u_vision: npt.ArrayLike, *, zero_policy: str = "nan", index: str | None = None
-) -> Any:
-    """log(U_t / U_v) = 2 atanh(ΔU_rel / 2): the order of `relative_uncertainty` without its saturation at ±2.
-
-    Parameters and errors are those of `relative_uncertainty`; one zero gives ±inf.
-
-    Examples
-    --------
-    >>> import modalconflict as mc
-    >>> round(mc.log_uncertainty_ratio(0.5, 1.5), 4)
-    -1.0986
-    """
-    text, vision, shape = _pair(u_text, u_vision, index)
-    return _shaped(_core.log_uncertainty_ratio(text, vision, zero_policy), shape)
-
-
-def relative_uncertainty_error(
-    u_text: npt.ArrayLike, u_vision: npt.ArrayLike, error_text: npt.ArrayLike, error_vision: npt.ArrayLike
-) -> Any:
-    """Standard error of ΔU_rel by the delta method, from those of two independent uncertainties.
-
-    Parameters
-    ----------
-    u_text, u_vision, error_text, error_vision : array_like, same shape
-        Uncertainties and their standard errors, non-negative.
-
-    Returns
-    -------
-    float or numpy.ndarray
-        4 √(U_v² e_t² + U_t² e_v²) / (U_t + U_v)²; NaN where both uncertainties are zero.
-
-    Examples
-    --------
-    >>> import modalconflict as mc
-    >>> mc.relative_uncertainty_error(1.0, 1.0, 0.1, 0.0)
-    0.1
-    """
-    text, vision, shape = _pair(u_text, u_vision, None)
-    errors = [np.asarray(e, dtype=np.float64) for e in (error_text, error_vision)]
-    for name, error in zip(("error_text", "error_vision"), errors, strict=True):
-        if error.shape != shape:
-            raise InvalidArgument(f"{name} has shape {error.shape} and u_text {shape}: give one error a value")
-    values = _core.relative_uncertainty_error(text, vision, errors[0].reshape(-1), errors[1].reshape(-1))
-    return _shaped(values, shape)

@@ -9,7 +9,17 @@ import numpy as np
 import numpy.typing as npt
 
 from modalconflict import _core
-from modalconflict.core._arrays import Floats, group_codes, html_table, json_number, seed_of, thread_count, vector
+from modalconflict.core._arrays import (
+    Floats,
+    flag,
+    group_codes,
+    html_table,
+    json_number,
+    seed_of,
+    thread_count,
+    vector,
+    whole,
+)
 from modalconflict.core.balance import BalancePoint, balance_point
 from modalconflict.errors import InvalidArgument
 
@@ -27,11 +37,9 @@ __all__ = [
 
 
 def _options(bins: int, increasing: bool, replicates: int, random_state: int | None, threads: int | None) -> Any:
-    for name, value in (("bins", bins), ("replicates", replicates)):
-        if not isinstance(value, (int, np.integer)) or value < 0:
-            raise InvalidArgument(f"{name} is {value!r}: give a whole number")
     options = _core.MonotonicityOptions()
-    options.bins, options.increasing, options.replicates = int(bins), bool(increasing), int(replicates)
+    options.bins, options.replicates = whole("bins", bins), whole("replicates", replicates)
+    options.increasing = flag("increasing", increasing)
     options.seed, options.threads = seed_of(random_state), thread_count(threads)
     return options
 
@@ -303,10 +311,12 @@ def median_split(
         raise InvalidArgument(
             f"delta_u_rel, follow_text and total have {len(x)}, {len(y)} and {len(sums)} entries: one each a case"
         )
+    if not len(x):
+        raise InvalidArgument("delta_u_rel is empty: give at least one value")
     if not np.isfinite(sums).all():
         raise InvalidArgument(f"total[{int((~np.isfinite(sums)).argmax())}] is not finite: give the summed uncertainty")
     codes = group_codes(groups, len(x))
-    middle = float(np.median(sums)) if len(sums) else float("nan")
+    middle = float(np.median(sums))
     low = sums <= middle
     if low.all() or not low.any():
         raise InvalidArgument("total does not vary: there is nothing to split at its median")

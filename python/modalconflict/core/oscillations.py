@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from modalconflict import _core
-from modalconflict.core._arrays import group_codes, seed_of, thread_count, vector
+from modalconflict.core._arrays import group_codes, numbers, seed_of, thread_count, vector, whole
 from modalconflict.errors import InvalidArgument
 
 __all__ = ["PermutationTest", "commitment_layer", "count_oscillations", "permutation_test"]
@@ -52,7 +52,10 @@ def count_oscillations(labels: Sequence[str] | Sequence[Sequence[str]], *, by_th
     """
     if isinstance(labels, str):
         raise InvalidArgument("labels is one string: give one label a layer")
-    rows = list(labels)
+    try:
+        rows = list(labels)
+    except TypeError as error:
+        raise InvalidArgument(f"labels is {labels!r}: give one label a layer, or one sequence a case") from error
     single = all(isinstance(row, str) for row in rows)
     if not single and any(isinstance(row, str) for row in rows):
         raise InvalidArgument("labels mixes words and sequences: give one label a layer, or one sequence a case")
@@ -94,7 +97,7 @@ def commitment_layer(lead: npt.ArrayLike) -> Any:
     >>> mc.commitment_layer([0.5, -0.2, 0.1, 0.9])
     2
     """
-    array = np.asarray(lead, dtype=np.float64)
+    array = numbers("lead", lead)
     if array.ndim not in (1, 2):
         raise InvalidArgument(f"lead has {array.ndim} axes: give one lead a layer, or one row a case")
     found = _core.commitment_layers(np.atleast_2d(array))
@@ -173,13 +176,14 @@ def permutation_test(
     numbers, marks = vector("values", values), np.asarray(is_first)
     if marks.shape != numbers.shape:
         raise InvalidArgument(f"is_first has shape {marks.shape} for {len(numbers)} values: give one mark a case")
-    if not isinstance(permutations, (int, np.integer)) or permutations < 0:
-        raise InvalidArgument(f"permutations is {permutations!r}: give a whole number")
+    wrong = [i for i, mark in enumerate(marks.tolist()) if mark not in (0, 1)]
+    if wrong:
+        raise InvalidArgument(f"is_first[{wrong[0]}] is {marks[wrong[0]]!r}: mark each case True or False")
     found = _core.permutation_test(
         numbers,
         marks.astype(bool).astype(np.uint8),
         group_codes(groups, len(numbers)),
-        int(permutations),
+        whole("permutations", permutations),
         seed_of(random_state),
         thread_count(threads),
     )

@@ -25,6 +25,8 @@ def normalize_answer(answer: str) -> str:
     >>> mc.normalize_answer(" Red.")
     'red'
     """
+    if not isinstance(answer, str):
+        raise InvalidArgument(f"answer is {answer!r}: an answer is a string")
     folded = unicodedata.normalize("NFKC", answer).casefold()
     start, end = 0, len(folded)
     while start < end and not folded[start].isalnum():
@@ -36,6 +38,8 @@ def normalize_answer(answer: str) -> str:
 
 def _answers(name: str, values: Any, normalize: bool) -> list[str]:
     out = []
+    if not isinstance(values, Iterable):
+        raise InvalidArgument(f"{name} is {values!r}: give a string, or one a case")
     for i, value in enumerate(values):
         if not isinstance(value, str):
             raise InvalidArgument(f"{name}[{i}] is {value!r}: an answer is a string")
@@ -118,6 +122,8 @@ def count_outcomes(outcomes: Iterable[str]) -> OutcomeCounts:
     """
     if isinstance(outcomes, str):
         raise InvalidArgument("outcomes is one string: give a sequence of outcomes")
+    if not isinstance(outcomes, Iterable):
+        raise InvalidArgument(f"outcomes is {outcomes!r}: give a sequence of outcomes")
     names = list(outcomes)
     for i, name in enumerate(names):
         if not isinstance(name, str):

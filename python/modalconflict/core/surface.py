@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from modalconflict import _core
-from modalconflict.core._arrays import Floats, html_table, optional_vector, vector
+from modalconflict.core._arrays import Floats, flag, html_table, numbers, optional_vector, vector, whole
 from modalconflict.errors import InvalidArgument
 
 __all__ = ["IsotonicSurface", "isotonic_surface"]
@@ -38,7 +38,13 @@ class IsotonicSurface:
 
     def predict(self, x1: npt.ArrayLike, x2: npt.ArrayLike) -> Any:
         """Values at pairs (x1, x2), which are broadcast against each other."""
-        a, b = np.broadcast_arrays(np.asarray(x1, dtype=np.float64), np.asarray(x2, dtype=np.float64))
+        first, second = numbers("x1", x1), numbers("x2", x2)
+        try:
+            a, b = np.broadcast_arrays(first, second)
+        except ValueError as error:
+            raise InvalidArgument(
+                f"x1 has shape {first.shape} and x2 {second.shape}: they do not go together"
+            ) from error
         if np.isnan(a).any() or np.isnan(b).any():
             raise InvalidArgument("x1 or x2 is nan: a prediction needs numbers")
         top, bottom, down = self._place(self.x1, a.reshape(-1))
@@ -126,11 +132,16 @@ def isotonic_surface(
         if not np.isfinite(array).all():
             i = int((~np.isfinite(array)).argmax())
             raise InvalidArgument(f"{name}[{i}] is {array[i]}: give finite numbers")
-    if bins < 1:
-        raise InvalidArgument(f"bins is {bins}: use at least one")
+    bins = whole("bins", bins, 1, 10_000)
+    if not isinstance(increasing, (tuple, list)) or len(increasing) != 2:
+        raise InvalidArgument(f"increasing is {increasing!r}: give True or False for each of the two axes")
+    directions = [flag("increasing", direction) for direction in increasing]
     w = np.ones(len(a)) if weight is None else weight
-    if not (np.isfinite(w).all() and (w >= 0).all() and w.any()):
-        raise InvalidArgument("weights are finite, not negative, and at least one is positive")
+    bad = np.flatnonzero(~(np.isfinite(w) & (w >= 0)))
+    if len(bad):
+        raise InvalidArgument(f"weights[{bad[0]}] is {w[bad[0]]}: weights are finite and not negative")
+    if not w.any():
+        raise InvalidArgument("weights are all zero: give at least one positive weight")
     row, x1_centres = _bins(a, bins)
     column, x2_centres = _bins(b, bins)
     shape = (len(x1_centres), len(x2_centres))
@@ -138,5 +149,5 @@ def isotonic_surface(
     total: Floats = np.bincount(cell, w, shape[0] * shape[1]).reshape(shape).astype(np.float64)
     summed = np.bincount(cell, w * answers, shape[0] * shape[1]).reshape(shape)
     mean = np.divide(summed, total, out=np.zeros(shape), where=total > 0)
-    values = _core.isotonic_surface(mean, total, bool(increasing[0]), bool(increasing[1]))
+    values = _core.isotonic_surface(mean, total, directions[0], directions[1])
     return IsotonicSurface(x1_centres, x2_centres, values, total)

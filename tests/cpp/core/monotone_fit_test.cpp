@@ -1,8 +1,8 @@
 #include <modalconflict/core/monotone_fit.hpp>
 
+#include "core/pava_stack.hpp"
 #include "expect_error.hpp"
 
-#include <chrono>
 #include <cmath>
 #include <vector>
 
@@ -89,20 +89,75 @@ TEST(IsotonicRegression, MayWriteOverItsInput) {
     expect_near(y, {3, 1.75, 1.75, 0}, 1e-15);
 }
 
+namespace {
+
+/// Entries of weight one that count how often they are read.
+struct CountedEntries {
+    const Values& y;
+    mutable std::size_t reads = 0;
+    [[nodiscard]] double sum(std::size_t i) const {
+        ++reads;
+        return y[i];
+    }
+    [[nodiscard]] double mean(std::size_t i) const { return y[i]; }
+    [[nodiscard]] static double weight(std::size_t) { return 1.0; }
+};
+
+/// Reads an entry that pooling n values of a pattern takes.
+template <class Pattern>
+double reads_per_entry(std::size_t n, Pattern pattern) {
+    Values y(n);
+    for (std::size_t i = 0; i < n; ++i) y[i] = pattern(i, n);
+    const CountedEntries entries{y};
+    std::vector<mc::detail::Block> blocks;
+    mc::detail::pool_entries<true>(entries, 0, n, blocks);
+    return static_cast<double>(entries.reads) / static_cast<double>(n);
+}
+
+}  // namespace
+
 TEST(IsotonicRegression, ALongBackMergeTakesLinearTime) {
-    // Every new point pulls the whole block before it down: pooling that starts again each time needs n² steps.
-    const auto seconds = [](std::size_t n) {
-        Values y(n);
-        for (std::size_t i = 0; i < n; ++i) y[i] = i % 2 == 0 ? static_cast<double>(n - i) : -static_cast<double>(i);
-        Values out(n);
-        const auto start = std::chrono::steady_clock::now();
-        mc::isotonic_regression(y, {}, true, out);
-        EXPECT_EQ(out.front(), out.back());
-        return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    const auto number = [](std::size_t i) { return static_cast<double>(i); };
+    // Every new pair pulls the whole block before it down: pooling that starts again each time needs n² steps.
+    const auto back_merging = [&](std::size_t i, std::size_t n) { return i % 2 == 0 ? number(n - i) : -number(i); };
+    const auto sorted = [&](std::size_t i, std::size_t) { return number(i); };
+    const auto reversed = [&](std::size_t i, std::size_t) { return -number(i); };
+    // Ever longer stairs, each block looking ahead in vain before it is pooled into the one before.
+    const auto stairs = [&](std::size_t i, std::size_t) { return number(i % 300) - number(i / 300); };
+    for (const std::size_t n : {1000U, 30'000U, 1'000'000U}) {
+        EXPECT_LE(reads_per_entry(n, back_merging), 6.0) << n;
+        EXPECT_LE(reads_per_entry(n, sorted), 6.0) << n;
+        EXPECT_LE(reads_per_entry(n, reversed), 6.0) << n;
+        EXPECT_LE(reads_per_entry(n, stairs), 6.0) << n;
+    }
+}
+
+// Beyond one part the blocks of the parts are pooled against each other: the same fit as by one pass.
+TEST(IsotonicRegression, LongInputIsPooledInPartsForAnyNumberOfThreads) {
+    constexpr std::size_t n = 400'001;
+    Values y(n), weights(n);
+    for (std::size_t i = 0; i < n; ++i) {
+        y[i] = std::sin(0.37 * static_cast<double>(i) * static_cast<double>(i % 1013)) - 1e-5 * static_cast<double>(i);
+        weights[i] = 1.0 + static_cast<double>(i % 7);
+    }
+    std::vector<mc::detail::Block> single, several, whole;
+    mc::detail::pava(y, weights, false, single, 1);
+    mc::detail::pava(y, weights, false, several, 3);
+    ASSERT_EQ(single.size(), several.size());
+    for (std::size_t b = 0; b < single.size(); ++b) {
+        EXPECT_EQ(single[b].begin, several[b].begin);
+        EXPECT_EQ(single[b].mean, several[b].mean);
+    }
+    struct Weighted {
+        const Values& y;
+        const Values& w;
+        [[nodiscard]] double sum(std::size_t i) const { return y[i] * w[i]; }
+        [[nodiscard]] double mean(std::size_t i) const { return y[i]; }
+        [[nodiscard]] double weight(std::size_t i) const { return w[i]; }
     };
-    seconds(1000);
-    // A quadratic method would need minutes here.
-    EXPECT_LT(seconds(4'000'000), 5.0);
+    mc::detail::pool_entries<false>(Weighted{y, weights}, 0, n, whole);
+    ASSERT_EQ(single.size(), whole.size());
+    for (std::size_t b = 0; b < single.size(); ++b) EXPECT_NEAR(single[b].mean, whole[b].mean, 1e-12);
 }
 
 TEST(MonotoneFit, BadInputIsNamed) {
