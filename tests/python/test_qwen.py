@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import modalconflict as mc
-from engine_setting import QUESTION
+from engine_setting import QUESTION, Keep
 from modalconflict.bundle import load_bundle
 from modalconflict.errors import InvalidArgument, ModelError
 from modalconflict.export import export_model, export_path, parity, programs
@@ -23,7 +23,7 @@ from modalconflict.image_inputs import make_image_inputs
 from modalconflict.model import HiddenState, Hook
 from modalconflict.prepare import RunSpec
 from modalconflict.processors import image_only, load_processor
-from test_families import exported, specifications
+from test_families import exported, original, specifications
 from tiny_models import tiny_image
 from tiny_qwen import MARKS, QWEN_FAMILIES, SYSTEM, qwen_processor, tiny_qwen
 
@@ -74,6 +74,24 @@ def test_every_position_of_every_layer_agrees_the_images_own_included(family: st
             expected, _ = parity.original_run(parts, ids, inputs)
         for layer, states in enumerate(expected):
             torch.testing.assert_close(seen[layer, run], states, atol=2e-5, rtol=2e-5)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float16", 0.03), ("bfloat16", 0.2)])
+@pytest.mark.parametrize("family", QWEN_FAMILIES)
+def test_half_precision_follows_the_full_one_through_the_engine(family: str, dtype: str, tolerance: float) -> None:
+    theirs, processor, path = exported(family, dtype)
+    model = mc.load_model(path)
+    specs = specifications("image_first")
+    keep = Keep()
+    reads = model.run(model.preparer.prepare(specs), [keep], max_new_tokens=1)
+    assert reads.status == ["ok"] * len(specs)
+    assert reads.stats["runs_sharing"] > 0 and reads.stats["padding_tokens"] > 0
+    for run, spec in enumerate(specs):
+        states, logits, _ = original(theirs, processor, model.preparer.prompt(spec), spec)
+        for layer in range(model.info["sizes"]["layers"]):
+            assert keep.states[layer, run].dtype == getattr(torch, dtype)
+            np.testing.assert_allclose(keep.states[layer, run].float(), states[layer], atol=tolerance, rtol=0)
+        np.testing.assert_allclose(reads.top_logits[run, -1], logits[reads.top_ids[run, -1]], atol=tolerance, rtol=0)
 
 
 @pytest.mark.parametrize("family", QWEN_FAMILIES)
