@@ -96,6 +96,19 @@ class TestMonotonicity:
             rejected.append(mc.violation_test(x, y, groups, replicates=199, random_state=seed).p_value <= 0.05)
         assert 0.005 <= np.mean(rejected) <= 0.105  # 5 % within about three and a half standard errors
 
+    @pytest.mark.soak
+    @pytest.mark.parametrize("grouped", [True, False])
+    def test_size_on_a_flat_curve_is_between_3_and_7_percent(self, grouped):
+        rng = np.random.default_rng(7)
+        groups = np.repeat(np.arange(60), 10)
+        rejected = 0
+        for seed in range(2000):
+            x, shift = rng.uniform(-2, 2, 600), rng.normal(0, 1, 60)[groups] if grouped else 0.0
+            y = (rng.random(600) < special.expit(shift)).astype(float)
+            found = mc.violation_test(x, y, groups if grouped else None, replicates=399, random_state=seed)
+            rejected += found.p_value <= 0.05
+        assert 0.03 <= rejected / 2000 <= 0.07
+
     def test_trend_level_probabilities_are_the_published_ones(self):
         # Equal weights: |Stirling number of the first kind| / k! (Robertson, Wright & Dykstra 1988), here k = 4.
         x = np.repeat([0.0, 1.0, 2.0, 3.0], 50)
