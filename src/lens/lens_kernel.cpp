@@ -22,11 +22,22 @@ namespace {
 /// Fills a tile with the logits of a block's rows; `lane` tells threads apart.
 using FillTile = std::function<void(int lane, const Tile& tile, float* logits, std::int64_t stride)>;
 
-void read_block(const ReductionPlan& plan, const Block& block, const FillTile& fill, const LensOptions& options,
-                LensReads& reads) {
+// A thread takes tens of microseconds to begin and to end: each lane gets work for several times that, by what a logit
+// costs on a common core, about 3 ns to read and a nanosecond a few dozen products to make.
+int lanes_worth(const ReductionPlan& plan, std::int64_t products, const LensOptions& options) {
+    std::int64_t logits = 0;
+    for (const Tile& tile : plan.tiles) logits += tile.count * plan.rows;
+    constexpr std::int64_t kNanosecondsALane = 200'000;
+    const std::int64_t worth = logits * (3 + products / 48) / kNanosecondsALane;
+    const auto most = std::min(static_cast<std::int64_t>(plan.tiles.size()), worth);
+    return static_cast<int>(std::clamp<std::int64_t>(most, 1, lane_count(options.threads)));
+}
+
+/// @param products  How many products `fill` sums for a logit.
+void read_block(const ReductionPlan& plan, const Block& block, const FillTile& fill, std::int64_t products,
+                const LensOptions& options, LensReads& reads) {
     BlockPartials partials(plan);
-    const auto tiles = static_cast<int>(std::min<std::size_t>(plan.tiles.size(), 1U << 20));
-    const int lanes = std::min(lane_count(options.threads), std::max(1, tiles));
+    const int lanes = lanes_worth(plan, products, options);
     std::vector<TileReducer> reducers;
     reducers.reserve(static_cast<std::size_t>(lanes));
     for (int lane = 0; lane < lanes; ++lane) reducers.emplace_back(plan, partials);
@@ -100,7 +111,7 @@ LensReads read_lens(const LensRows& rows, const Unembedding& unembedding, const 
         plan.scale = static_cast<float>(unembedding.scale);
         plan.softcap = static_cast<float>(unembedding.softcap.value_or(0.0));
         const lens::RowBuffer hidden = lens::normed_rows(rows, block, norm);
-        const lens::PackedRows packed(hidden.data(), plan.rows, rows.columns);
+        const lens::PackedRows packed(hidden.data(), plan.rows, rows.columns, weight.type);
         std::int64_t longest = 0;
         for (const lens::Tile& tile : plan.tiles) longest = std::max(longest, tile.count);
         std::vector<lens::TileGemm> products;
@@ -110,7 +121,7 @@ LensReads read_lens(const LensRows& rows, const Unembedding& unembedding, const 
         const auto fill = [&](int lane, const lens::Tile& tile, float* logits, std::int64_t stride) {
             products[static_cast<std::size_t>(lane)].logits(tile.first, tile.count, logits, stride);
         };
-        lens::read_block(plan, block, fill, options, reads);
+        lens::read_block(plan, block, fill, rows.columns, options, reads);
     }
     return reads;
 }
@@ -127,7 +138,7 @@ LensReads reduce_logits(const LensRows& rows, const LensOptions& options) {
                             logits + static_cast<std::int64_t>(i) * stride);
             }
         };
-        lens::read_block(plan, block, fill, options, reads);
+        lens::read_block(plan, block, fill, 0, options, reads);
     }
     return reads;
 }

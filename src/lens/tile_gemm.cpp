@@ -10,13 +10,13 @@ namespace {
 // first cache while all rows meet them, and float32 sums of this length are then added to a second float32.
 constexpr std::int64_t kDepth = 512;
 // Packed rows that are to stay in the second cache beside a tile's sums and the weights that stream through.
-constexpr std::int64_t kResidentFloats = 192 * 1024;
+constexpr std::int64_t kResidentBytes = 768 * 1024;
 
 constexpr std::int64_t rounded_up(std::int64_t value, std::int64_t step) { return (value + step - 1) / step * step; }
 
 }  // namespace
 
-PackedRows::PackedRows(const float* hidden, std::int64_t rows, std::int64_t width, const GemmKernels& kernels)
+PackedRows::PackedRows(const float* hidden, std::int64_t rows, std::int64_t width, WeightType weights, const GemmKernels& kernels)
     : kernels_(&kernels), rows_(rows), width_(width) {
     const std::int64_t lanes = kernels.lanes;
     std::int64_t vectors = rows / lanes;
@@ -45,13 +45,15 @@ PackedRows::PackedRows(const float* hidden, std::int64_t rows, std::int64_t widt
         std::memcpy(packed_.data() + singles_offset_, hidden + first_single_ * width,
                     static_cast<std::size_t>((rows - first_single_) * width) * sizeof(float));
     }
+    const bool fits = weights == WeightType::bfloat16 && width % SplitRows::kStep == 0 && lanes == SplitRows::kBlock;
+    if (rows > 0 && fits && amx_available()) split_ = std::make_unique<SplitRows>(hidden, rows, width);
 }
 
 TileGemm::TileGemm(const PackedRows& rows, const MatrixView& weight, std::int64_t longest)
     : rows_(rows),
       weight_(weight),
       element_bytes_(weight.type == WeightType::float32 ? 4 : 2),
-      span_(std::max(kDepth, kResidentFloats / std::max<std::int64_t>(1, rows.padded_rows()) / kDepth * kDepth)),
+      span_(std::max(kDepth, kResidentBytes / 4 / std::max<std::int64_t>(1, rows.padded_rows()) / kDepth * kDepth)),
       sums_(static_cast<std::size_t>(longest * rows.padded_rows())) {
     if (element_bytes_ == 2) widened_ = RowBuffer(static_cast<std::size_t>(rows.kernels().tokens * kDepth));
 }
@@ -63,8 +65,9 @@ const char* TileGemm::place(std::int64_t token, std::int64_t k) const {
 void TileGemm::logits(std::int64_t first, std::int64_t count, float* out, std::int64_t stride) {
     const std::int64_t padded = rows_.padded_rows();
     std::fill_n(sums_.data(), count * padded, 0.0F);
+    const std::int64_t done = rows_.split() != nullptr ? add_by_matrix_unit(first, count) : 0;
     for (std::int64_t begin = 0; begin < weight_.columns; begin += span_) {
-        add_span(first, count, begin, std::min(begin + span_, weight_.columns));
+        add_span(first, done, count, begin, std::min(begin + span_, weight_.columns));
     }
     // Small squares at a time: both sides of the transposition stay in the first cache.
     constexpr std::int64_t kSquare = 16;
@@ -76,10 +79,32 @@ void TileGemm::logits(std::int64_t first, std::int64_t count, float* out, std::i
     }
 }
 
-void TileGemm::add_span(std::int64_t first, std::int64_t count, std::int64_t begin, std::int64_t end) {
+// Whole groups of tokens; returns how many it did.
+std::int64_t TileGemm::add_by_matrix_unit(std::int64_t first, std::int64_t count) {
+    constexpr std::int64_t kTokens = SplitRows::kTokens;
+    const std::int64_t padded = rows_.padded_rows();
+    const std::int64_t whole = count / kTokens * kTokens;
+    const std::int64_t steps = weight_.columns / SplitRows::kStep;
+    // Equal spans of steps, each with packed rows (three bfloat16 a number) that stay in the second cache.
+    const std::int64_t most = std::max<std::int64_t>(1, kResidentBytes / (padded * SplitRows::kPieces * 2) / SplitRows::kStep);
+    const std::int64_t spans = (steps + most - 1) / most;
+    for (std::int64_t span = 0; span < spans; ++span) {
+        const std::int64_t begin = steps * span / spans;
+        const std::int64_t end = steps * (span + 1) / spans;
+        for (std::int64_t token = 0; token < whole; token += kTokens) {
+            const auto* w = reinterpret_cast<const std::uint16_t*>(place(first + token, begin * SplitRows::kStep));
+            const bool more = first + token + 2 * kTokens <= weight_.rows;
+            const auto* ahead = more ? w + kTokens * weight_.columns : nullptr;
+            amx_add(*rows_.split(), w, weight_.columns, ahead, begin, end - begin, sums_.data() + token * padded, padded);
+        }
+    }
+    return whole;
+}
+
+void TileGemm::add_span(std::int64_t first, std::int64_t begin_token, std::int64_t count, std::int64_t begin, std::int64_t end) {
     const GemmKernels& kernels = rows_.kernels();
     const std::int64_t padded = rows_.padded_rows();
-    for (std::int64_t token = 0; token < count; token += kernels.tokens) {
+    for (std::int64_t token = begin_token; token < count; token += kernels.tokens) {
         const std::int64_t tokens = std::min(kernels.tokens, count - token);
         for (std::int64_t k = begin; k < end; k += kDepth) {
             const std::int64_t depth = std::min(kDepth, end - k);

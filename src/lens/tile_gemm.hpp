@@ -1,11 +1,13 @@
 #pragma once
 
+#include "lens/amx_gemm.hpp"
 #include "lens/gemm_kernels.hpp"
 #include "lens/row_buffer.hpp"
 
 #include <modalconflict/lens/unembedding.hpp>
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 namespace modalconflict::lens {
@@ -15,7 +17,8 @@ namespace modalconflict::lens {
 class PackedRows {
 public:
     /// @param hidden  [rows, width]
-    PackedRows(const float* hidden, std::int64_t rows, std::int64_t width, const GemmKernels& kernels = gemm_kernels());
+    PackedRows(const float* hidden, std::int64_t rows, std::int64_t width, WeightType weights,
+               const GemmKernels& kernels = gemm_kernels());
 
     struct Panel {
         std::int64_t first = 0;    ///< its first row
@@ -36,6 +39,8 @@ public:
         return packed_.data() + singles_offset_ + (row - first_single_) * width_ + k;
     }
     [[nodiscard]] const GemmKernels& kernels() const { return *kernels_; }
+    /// The same rows for the matrix unit; null where it is not used.
+    [[nodiscard]] const SplitRows* split() const { return split_.get(); }
 
 private:
     const GemmKernels* kernels_;
@@ -46,6 +51,7 @@ private:
     std::int64_t singles_offset_ = 0;
     std::vector<Panel> panels_;
     RowBuffer packed_;
+    std::unique_ptr<SplitRows> split_;
 };
 
 /// Makes tiles of logits, one object a thread: out[row, token − first] = x[row] · weight[token], in float32.
@@ -58,7 +64,8 @@ public:
     void logits(std::int64_t first, std::int64_t count, float* out, std::int64_t stride);
 
 private:
-    void add_span(std::int64_t first, std::int64_t count, std::int64_t begin, std::int64_t end);
+    void add_span(std::int64_t first, std::int64_t begin_token, std::int64_t count, std::int64_t begin, std::int64_t end);
+    std::int64_t add_by_matrix_unit(std::int64_t first, std::int64_t count);
     [[nodiscard]] const char* place(std::int64_t token, std::int64_t k) const;
 
     const PackedRows& rows_;

@@ -47,7 +47,7 @@ double error(const GemmKernels& kernels, const Shape& shape, WeightType type, st
     }
     const void* data = type == WeightType::float32 ? static_cast<const void*>(weight.data()) : narrow.data();
     const MatrixView matrix{data, type, tokens, width};
-    const PackedRows packed(hidden.data(), rows, width, kernels);
+    const PackedRows packed(hidden.data(), rows, width, type, kernels);
     TileGemm product(packed, matrix, tile);
     const std::int64_t stride = tile + 3;
     std::vector<float> logits(static_cast<std::size_t>(rows * stride));
@@ -84,6 +84,15 @@ TEST(TileGemm, GivesTheProductsForEveryShapeTypeAndInstructionSet) {
     }
 }
 
+// Shapes that the matrix unit takes where there is one: whole groups of tokens with a rest, one and several blocks of rows.
+TEST(TileGemm, GivesTheSameProductsByTheMatrixUnit) {
+    for (const Shape shape : {Shape{1, 32, 32}, {16, 64, 70}, {33, 1024, 100}, {80, 96, 131}, {300, 640, 64}}) {
+        const double bound = 2e-6 * static_cast<double>(shape.width) + 1e-5;
+        EXPECT_LT(error(gemm_kernels(), shape, WeightType::bfloat16, 131), bound)
+            << shape.rows << " x " << shape.width << " x " << shape.tokens << (amx_available() ? "" : " (there is none)");
+    }
+}
+
 TEST(TileGemm, SplitsTheHiddenDimensionWhereTheRowsExceedTheCache) {
     // 400 rows leave room for one block of the hidden dimension at a time.
     for (const GemmKernels* kernels : available_gemm_kernels()) {
@@ -98,11 +107,11 @@ TEST(TileGemm, ARowThatIsNotFiniteTouchesNoOther) {
         const auto weight = normal(kTokens * kWidth, 4);
         const MatrixView matrix{weight.data(), WeightType::float32, kTokens, kWidth};
         std::vector<float> clean(kRows * kTokens), broken(kRows * kTokens);
-        const PackedRows before(hidden.data(), kRows, kWidth, *kernels);
+        const PackedRows before(hidden.data(), kRows, kWidth, WeightType::float32, *kernels);
         TileGemm(before, matrix, kTokens).logits(0, kTokens, clean.data(), kTokens);
         hidden[7 * kWidth + 2] = std::nanf("");
         hidden[19 * kWidth] = std::nanf("");
-        const PackedRows after(hidden.data(), kRows, kWidth, *kernels);
+        const PackedRows after(hidden.data(), kRows, kWidth, WeightType::float32, *kernels);
         TileGemm(after, matrix, kTokens).logits(0, kTokens, broken.data(), kTokens);
         for (std::size_t i = 0; i < clean.size(); ++i) {
             const bool expected = i / kTokens == 7 || i / kTokens == 19;
