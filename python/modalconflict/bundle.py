@@ -17,6 +17,7 @@ from modalconflict.errors import IoError, ModelError
 FORMAT = "modalconflict-bundle"
 FORMAT_VERSION = 1
 MANIFEST = "bundle.json"
+RUNTIMES = ("torchscript", "aoti")
 
 _REQUIRED = {
     "family": str, "source": str, "dtype": str, "runtime": str, "versions": dict, "sizes": dict, "image_token_id": int,
@@ -155,6 +156,11 @@ def check_manifest(manifest: Any, where: Path) -> None:
             raise ModelError(f"'{where}' lacks a valid \"{key}\" ({kind.__name__}); export the model again.")
     if not isinstance(manifest.get("projector"), dict | None):
         raise ModelError(f"'{where}' lacks a valid \"projector\" (dict or null); export the model again.")
+    if manifest["runtime"] not in RUNTIMES:
+        raise ModelError(
+            f"'{where}' is for the runtime '{manifest['runtime']}', and this release runs {' and '.join(RUNTIMES)}; "
+            "export the model again."
+        )
     for name, entry in manifest["files"].items():
         parts = PurePosixPath(name)
         if parts.is_absolute() or ".." in parts.parts or "\\" in name or not parts.parts:

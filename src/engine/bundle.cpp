@@ -88,6 +88,14 @@ BundleLayer read_layer(const JsonField& field, const Bundle& bundle) {
     return layer;
 }
 
+BundleRuntime read_runtime(const JsonField& field, const std::string& file) {
+    const auto runtime = field.text();
+    if (runtime == "torchscript") return BundleRuntime::torchscript;
+    if (runtime == "aoti") return BundleRuntime::aoti;
+    throw ModelError("'" + file + "' is for the runtime '" + runtime +
+                     "', this version runs 'torchscript' and 'aoti'; export the model again with one of them");
+}
+
 BundleUnembed read_unembed(const JsonField& field) {
     const JsonField norm = field.at("norm");
     BundleUnembed unembed;
@@ -122,11 +130,7 @@ void read_vision(const JsonField& root, Bundle& bundle) {
     }
 }
 
-void refuse_what_cannot_run(const JsonField& root, const Bundle& bundle, const std::string& file) {
-    if (const auto runtime = root.at("runtime").text(); runtime != "torchscript") {
-        throw ModelError("'" + file + "' is for the runtime '" + runtime +
-                         "', this version runs 'torchscript'; export the model again with that runtime");
-    }
+void refuse_what_cannot_run(const Bundle& bundle, const std::string& file) {
     int dims = 0;
     for (const auto& [name, rope] : bundle.ropes) {
         if (dims != 0 && rope.position_dims != dims) {
@@ -186,6 +190,7 @@ Bundle read_bundle(const fs::path& folder) {
         root.at("dtype").fail("'float32', 'bfloat16' or 'float16'");
     }
     bundle.dtype = dtype_from_name(dtype);
+    bundle.runtime = read_runtime(root.at("runtime"), path.string());
     if (root.has("versions")) {
         for (const auto& [name, version] : root.at("versions").members()) bundle.versions[name] = version.text();
     }
@@ -213,7 +218,7 @@ Bundle read_bundle(const fs::path& folder) {
     read_vision(root, bundle);
     bundle.preparation_sha256 = preparation_sha256(bundle);
     bundle.unembed = read_unembed(root.at("unembed"));
-    refuse_what_cannot_run(root, bundle, path.string());
+    refuse_what_cannot_run(bundle, path.string());
     return bundle;
 }
 

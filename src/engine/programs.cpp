@@ -3,58 +3,16 @@
 #include <modalconflict/engine/safetensors.hpp>
 #include <modalconflict/error.hpp>
 
-#include <torch/csrc/jit/runtime/graph_executor.h>
-#include <torch/csrc/jit/serialization/import.h>
-
 #include <algorithm>
 #include <array>
 
 namespace modalconflict {
 namespace {
 
-using ObjectPtr = c10::intrusive_ptr<c10::ivalue::Object>;
-
 constexpr std::array<std::pair<DType, at::ScalarType>, 10> kTypes{{{DType::float32, at::kFloat},
     {DType::float16, at::kHalf}, {DType::bfloat16, at::kBFloat16}, {DType::float64, at::kDouble}, {DType::int64, at::kLong},
     {DType::int32, at::kInt}, {DType::int16, at::kShort}, {DType::int8, at::kChar}, {DType::uint8, at::kByte},
     {DType::boolean, at::kBool}}};
-
-std::string describe(const at::Tensor& tensor) {
-    return std::string(c10::toString(tensor.scalar_type())) + " " + shape_text(tensor.sizes());
-}
-
-struct Binding {
-    const Bundle& bundle;
-    const Weights& weights;
-    std::string program_file;
-    std::string prefix;
-};
-
-// The program's own objects again, sharing its code: every slot that holds a weight gets the bundle's tensor.
-ObjectPtr bind_object(const ObjectPtr& source, const Binding& binding, const std::string& path) {
-    const auto object = source->copy();
-    const auto type = object->type();
-    for (std::size_t slot = 0; slot < type->numAttributes(); ++slot) {
-        const auto& value = object->getSlot(slot);
-        const std::string place = path + type->getAttributeName(slot);
-        if (value.isObject()) {
-            object->setSlot(slot, bind_object(value.toObject(), binding, place + "."));
-            continue;
-        }
-        if (!value.isTensor() || !(type->is_parameter(slot) || type->is_buffer(slot))) continue;
-        const at::Tensor wanted = value.toTensor();
-        if (!wanted.defined()) continue;
-        const std::string name = binding.prefix + place;
-        const at::Tensor& weight = binding.weights.get(name);
-        if (weight.sizes() != wanted.sizes() || weight.scalar_type() != wanted.scalar_type()) {
-            throw ModelError("bundle '" + binding.bundle.folder.string() + "': program '" + binding.program_file +
-                             "' takes weight '" + name + "' as " + describe(wanted) + ", but the weights hold " +
-                             describe(weight) + ": a file of another model; export the model again");
-        }
-        object->setSlot(slot, weight);
-    }
-    return object;
-}
 
 }  // namespace
 
@@ -66,6 +24,16 @@ std::string brief(const std::exception& error) {
     const auto reason = text.rfind(mark);
     const std::string tail = reason == std::string::npos ? text : text.substr(reason + mark.size());
     return tail.substr(0, tail.find('\n'));
+}
+
+std::string describe(const at::Tensor& tensor) {
+    return std::string(c10::toString(tensor.scalar_type())) + " " + shape_text(tensor.sizes());
+}
+
+void refuse_weight(const std::filesystem::path& program, const std::string& name, const std::string& wanted,
+                   const std::string& held) {
+    throw ModelError("program '" + program.string() + "' takes weight '" + name + "' as " + wanted + ", but the weights hold " +
+                     held + ": a file of another model; export the model again");
 }
 
 at::ScalarType scalar_type(DType dtype) { return kTypes.at(static_cast<std::size_t>(dtype)).second; }
@@ -130,21 +98,11 @@ std::int64_t Weights::bytes(const std::string& prefix) const {
 }
 
 std::vector<at::Tensor> Program::operator()(std::vector<c10::IValue> inputs, std::size_t outputs) const {
-    c10::IValue result;
+    std::vector<at::Tensor> tensors;
     try {
-        // Shapes differ from pass to pass: profiling and specialising to them would cost more than it gives.
-        const torch::jit::GraphOptimizerEnabledGuard plain(false);
-        result = module_.forward(std::move(inputs));
+        tensors = bound_->call(std::move(inputs));
     } catch (const std::exception& error) {
         throw ModelError("program '" + file_ + "' failed: " + brief(error) + "; export the model again");
-    }
-    std::vector<at::Tensor> tensors;
-    if (result.isTensor()) {
-        tensors.push_back(result.toTensor());
-    } else if (result.isTuple()) {
-        for (const auto& element : result.toTupleRef().elements()) {
-            if (element.isTensor()) tensors.push_back(element.toTensor());
-        }
     }
     if (tensors.size() != outputs) {
         throw ModelError("program '" + file_ + "' returned " + std::to_string(tensors.size()) + " tensors instead of " +
@@ -160,23 +118,15 @@ Program ProgramLibrary::bind(const BundlePart& part, std::size_t inputs, const W
     const std::string& file = bundle_.programs.at(part.program);
     auto found = loaded_.find(part.program);
     if (found == loaded_.end()) {
-        const std::string path = (bundle_.folder / file).string();
-        try {
-            auto module = torch::jit::load(path, device_);
-            module.eval();
-            found = loaded_.emplace(part.program, std::move(module)).first;
-        } catch (const std::exception& error) {
-            throw ModelError("'" + path + "' is no TorchScript program that this LibTorch can load (" +
-                             brief(error) + "); export the model again");
-        }
+        const auto open = bundle_.runtime == BundleRuntime::aoti ? open_aoti : open_torchscript;
+        found = loaded_.emplace(part.program, open(bundle_.folder / file, device_)).first;
     }
-    const auto method = found->second.find_method("forward");
-    const std::size_t taken = method ? method->function().getSchema().arguments().size() - 1 : 0;
+    const std::size_t taken = found->second->inputs();
     if (taken != inputs) {
         throw ModelError("bundle '" + bundle_.folder.string() + "': program '" + file + "' takes " + std::to_string(taken) +
                          " tensors instead of " + std::to_string(inputs) + ": a program of another kind; export the model again");
     }
-    return {file, torch::jit::Module(bind_object(found->second._ivalue(), {bundle_, instead ? *instead : weights_, file, part.prefix}, ""))};
+    return {file, found->second->bind(instead != nullptr ? *instead : weights_, part.prefix)};
 }
 
 }  // namespace modalconflict

@@ -4,8 +4,9 @@
 
 #include <modalconflict/engine/bundle.hpp>
 
+#include "engine/runtime.hpp"
+
 #include <ATen/ATen.h>
-#include <torch/csrc/jit/api/module.h>
 
 #include <map>
 #include <string>
@@ -21,6 +22,9 @@ namespace modalconflict {
 
 /// What a message needs of an exception of the tensor library: the sentence without its traceback.
 [[nodiscard]] std::string brief(const std::exception& error);
+
+/// "Float [2, 3]", for messages.
+[[nodiscard]] std::string describe(const at::Tensor& tensor);
 
 /// Weights by name: all of a bundle's, as views of its mapped files or as copies on another device.
 class Weights {
@@ -50,7 +54,7 @@ private:
 class Program {
 public:
     Program() = default;
-    Program(std::string file, torch::jit::Module module) : file_(std::move(file)), module_(std::move(module)) {}
+    Program(std::string file, std::shared_ptr<BoundProgram> bound) : file_(std::move(file)), bound_(std::move(bound)) {}
 
     /// Call the program; the tensors it returns, one or a tuple.
     /// @throws ModelError  naming the program's file if it fails or returns another number of tensors.
@@ -58,7 +62,7 @@ public:
 
 private:
     std::string file_;
-    mutable torch::jit::Module module_;
+    std::shared_ptr<BoundProgram> bound_;
 };
 
 /// Loads each program file once and binds it as often as the bundle names it.
@@ -75,7 +79,7 @@ private:
     const Bundle& bundle_;
     const Weights& weights_;
     at::Device device_;
-    std::map<std::string, torch::jit::Module> loaded_;
+    std::map<std::string, std::unique_ptr<ProgramFile>> loaded_;
 };
 
 }  // namespace modalconflict

@@ -82,6 +82,9 @@ struct BundleUnembed {
     std::optional<double> softcap;
 };
 
+/// What runs the programs.
+enum class BundleRuntime { torchscript, aoti };
+
 struct BundleFile {
     std::string sha256;
     std::uint64_t size = 0;
@@ -99,6 +102,7 @@ struct Bundle {
     std::string family;
     std::string source;
     DType dtype = DType::float32;
+    BundleRuntime runtime = BundleRuntime::torchscript;
     std::map<std::string, std::string> versions;
     BundleSizes sizes;
     std::int64_t image_token_id = -1;  ///< -1: a model without images

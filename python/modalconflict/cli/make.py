@@ -37,6 +37,13 @@ class Dtype(str, Enum):
     bfloat16 = "bfloat16"
 
 
+class Runtime(str, Enum):
+    """What runs a bundle's programs."""
+
+    torchscript = "torchscript"
+    aoti = "aoti"
+
+
 @app.command()
 def demo(
     out: Annotated[
@@ -132,6 +139,9 @@ def export(
     model: Annotated[str, typer.Argument(help="'pocket' (the embedded model), a folder, or a Hugging Face name.")],
     out: Annotated[Path, typer.Option(help="Bundle folder to make; absent or empty.")],
     dtype: Annotated[Dtype | None, typer.Option(help="Number format; the model's own by default.")] = None,
+    runtime: Annotated[
+        Runtime, typer.Option(help="What runs the programs; aoti compiles them for this machine and needs g++.")
+    ] = Runtime.torchscript,
 ) -> None:
     """Export a Hugging Face model to a bundle, checked against the original on the way.
 
@@ -140,7 +150,7 @@ def export(
     from modalconflict.export import export_path
 
     with stages("export") as advance:
-        bundle = export_path(model, out, None if dtype is None else dtype.value, advance)
+        bundle = export_path(model, out, None if dtype is None else dtype.value, advance, runtime.value)
     typer.echo(f"{out}: {bundle.manifest['family']}, {bundle.sizes['layers']} layers, sha256 {bundle.sha256[:16]}")
 
 

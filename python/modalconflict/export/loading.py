@@ -19,7 +19,13 @@ from modalconflict.pixels import first_line
 from modalconflict.processors import load_processor
 
 
-def export_path(model: str | Path, out: str | Path, dtype: Any = None, progress: Progress | None = None) -> Bundle:
+def export_path(
+    model: str | Path,
+    out: str | Path,
+    dtype: Any = None,
+    progress: Progress | None = None,
+    runtime: str = "torchscript",
+) -> Bundle:
     """Load a model and export it.
 
     Parameters
@@ -31,7 +37,7 @@ def export_path(model: str | Path, out: str | Path, dtype: Any = None, progress:
         The bundle's folder, absent or empty. A killed export is gone on with: finished weight files are kept.
     dtype
         As for `export_model`; None keeps the checkpoint's.
-    progress
+    progress, runtime
         As for `export_model`.
 
     Returns
@@ -54,11 +60,13 @@ def export_path(model: str | Path, out: str | Path, dtype: Any = None, progress:
     if str(model) == "pocket":
         from modalconflict.pocket import load_pocket
 
-        return export_model(*load_pocket(), out, dtype, progress)
+        return export_model(*load_pocket(), out, dtype, progress, runtime=runtime)
     source = find_source(model)
     loaded, release = load_original(source)
     processor = load_original_processor(source)
-    return export_model(loaded, processor, out, dtype, progress, fingerprint=source.fingerprint(), release=release)
+    return export_model(
+        loaded, processor, out, dtype, progress, runtime=runtime, fingerprint=source.fingerprint(), release=release
+    )
 
 
 def load_original_processor(source: Source) -> Any:

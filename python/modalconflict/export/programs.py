@@ -22,6 +22,7 @@ from torch import nn
 from torch.jit._trace import TracerWarning
 
 from modalconflict.errors import ModelError
+from modalconflict.export.aoti import SUFFIX, AotiProgram
 
 # tensors a trace may carry: scalars and the like. Anything larger is a weight that escaped binding.
 _MAX_CONSTANT_ELEMENTS = 16
@@ -99,7 +100,7 @@ def named_tensors(module: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
 
 
 def weightless(module: nn.Module, dtype: torch.dtype) -> nn.Module:
-    """Copy a module with one-element stand-ins for its tensors.
+    """Copy a module with one-element stand-ins for its tensors but the tiniest.
 
     Parameters
     ----------
@@ -159,7 +160,10 @@ def example_positions(dims: int, batch: int, first: int, length: int) -> torch.T
 
 
 def _stand_in(tensor: torch.Tensor, dtypes: dict[int, torch.dtype]) -> torch.Tensor:
-    return torch.zeros((), dtype=dtypes[id(tensor)]).expand(tensor.shape)
+    kind = dtypes[id(tensor)]
+    if tensor.numel() <= _MAX_CONSTANT_ELEMENTS:
+        return tensor.detach().to(device="cpu", dtype=kind, copy=True)
+    return torch.zeros((), dtype=kind).expand(tensor.shape)
 
 
 @dataclass(frozen=True)
@@ -174,11 +178,15 @@ class Traced:
         Its inlined graph without mangled names: equal for layers that one program serves.
     devices
         Devices named by constants of the graph; only "cpu" is let through.
+    source, example
+        What was traced, and on which inputs.
     """
 
     module: torch.jit.ScriptModule
     signature: str
     devices: tuple[str, ...]
+    source: nn.Module
+    example: tuple[torch.Tensor, ...]
 
 
 def trace(module: nn.Module, inputs: tuple[torch.Tensor, ...], what: str) -> Traced:
@@ -200,7 +208,7 @@ def trace(module: nn.Module, inputs: tuple[torch.Tensor, ...], what: str) -> Tra
     graph = traced.inlined_graph
     devices, constants = scan(graph, what)
     text = _COMMENT.sub("", _MANGLED.sub("", str(graph)))
-    return Traced(traced, text + repr(constants), devices)
+    return Traced(traced, text + repr(constants), devices, module, inputs)
 
 
 def scan(graph: Any, what: str) -> tuple[tuple[str, ...], list[Any]]:
@@ -243,8 +251,10 @@ def save(traced: Traced, path: Path) -> None:
         traced.module.save(str(path))
 
 
-def load(path: Path) -> torch.jit.ScriptModule:
-    """Read a program on the CPU."""
+def load(path: Path) -> torch.jit.ScriptModule | AotiProgram:
+    """Read a program on the CPU, TorchScript's or AOTInductor's by its file's name."""
+    if path.suffix == SUFFIX:
+        return AotiProgram(path)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         program: torch.jit.ScriptModule = torch.jit.load(  # type: ignore[no-untyped-call]
@@ -253,7 +263,7 @@ def load(path: Path) -> torch.jit.ScriptModule:
     return program
 
 
-def bind(program: torch.jit.ScriptModule, tensors: dict[str, torch.Tensor], prefix: str) -> None:
+def bind(program: torch.jit.ScriptModule | AotiProgram, tensors: dict[str, torch.Tensor], prefix: str) -> None:
     """Give a program the tensors ``prefix + name`` for each of its parameters and buffers, sharing their memory.
 
     Raises
@@ -261,6 +271,9 @@ def bind(program: torch.jit.ScriptModule, tensors: dict[str, torch.Tensor], pref
     ModelError
         If a tensor is missing or of another shape or dtype.
     """
+    if isinstance(program, AotiProgram):
+        program.bind(tensors, prefix)
+        return
     for name, slot in (*program.named_parameters(), *program.named_buffers()):
         tensor = tensors.get(prefix + name)
         if tensor is None:

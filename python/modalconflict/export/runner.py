@@ -6,6 +6,7 @@ C++ engine does, but one prompt at a time and without sharing.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch.jit._fuser import optimized_execution
 
 from modalconflict.bundle import Bundle
 from modalconflict.export import programs
+from modalconflict.export.aoti import AotiProgram
 from modalconflict.export.mapped import MappedTensors
 from modalconflict.export.parts import ImageTensors
 
@@ -34,6 +36,38 @@ class Walk:
 
     hidden: torch.Tensor
     logits: torch.Tensor
+
+
+def unembed(h: torch.Tensor, entry: dict[str, Any], tensors: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """Return float32 logits of un-normed hidden states.
+
+    Parameters
+    ----------
+    h
+        Shape (..., d), in the dtype of the weights.
+    entry
+        The manifest's ``unembed``.
+    tensors
+        At least the tensors it names.
+
+    Returns
+    -------
+    torch.Tensor
+        Shape (..., V), float32.
+    """
+    norm = entry["norm"]
+    weight = tensors[norm["weight"]]
+    if norm["kind"] == "rms":
+        x = h.float()
+        x = (x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + norm["eps"])).to(h.dtype) * (weight + norm["offset"])
+    else:
+        bias = tensors[norm["bias"]] if norm["bias"] else None
+        x = torch.nn.functional.layer_norm(h, h.shape[-1:], weight, bias, norm["eps"])
+    bias = tensors[entry["bias"]] if entry["bias"] else None
+    logits = torch.nn.functional.linear(x, tensors[entry["weight"]], bias).float() * entry["scale"]
+    cap = entry["softcap"]
+    capped: torch.Tensor = logits if cap is None else torch.tanh(logits / cap) * cap
+    return capped
 
 
 class BundleRunner:
@@ -57,7 +91,7 @@ class BundleRunner:
         self._projector = None if projector is None else self._program(projector)
         self._layers = [self._program(entry) for entry in self.manifest["layers"]]
 
-    def _program(self, entry: dict[str, Any]) -> torch.jit.ScriptModule:
+    def _program(self, entry: dict[str, Any]) -> torch.jit.ScriptModule | AotiProgram:
         program = programs.load(self._files[entry["program"]])
         programs.bind(program, self.tensors, entry["prefix"])
         return program
@@ -89,20 +123,7 @@ class BundleRunner:
 
     def unembed(self, h: torch.Tensor) -> torch.Tensor:
         """Return float32 logits of un-normed hidden states (..., d)."""
-        entry = self.manifest["unembed"]
-        norm = entry["norm"]
-        weight = self.tensors[norm["weight"]]
-        if norm["kind"] == "rms":
-            x = h.float()
-            x = (x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + norm["eps"])).to(h.dtype) * (weight + norm["offset"])
-        else:
-            bias = self.tensors[norm["bias"]] if norm["bias"] else None
-            x = torch.nn.functional.layer_norm(h, h.shape[-1:], weight, bias, norm["eps"])
-        bias = self.tensors[entry["bias"]] if entry["bias"] else None
-        logits = torch.nn.functional.linear(x, self.tensors[entry["weight"]], bias).float() * entry["scale"]
-        cap = entry["softcap"]
-        capped: torch.Tensor = logits if cap is None else torch.tanh(logits / cap) * cap
-        return capped
+        return unembed(h, self.manifest["unembed"], self.tensors)
 
     def mask(self, entry: dict[str, Any], begin: int, end: int, ids: torch.Tensor | None = None) -> torch.Tensor:
         """Return the additive mask (1, 1, end - begin, end) of the queries begin..end over all keys so far.

@@ -12,9 +12,18 @@ from typing import Any
 import torch
 from torch import nn
 
-from modalconflict.bundle import FORMAT, FORMAT_VERSION, MANIFEST, Bundle, check_manifest, load_bundle, sha256_of
+from modalconflict.bundle import (
+    FORMAT,
+    FORMAT_VERSION,
+    MANIFEST,
+    RUNTIMES,
+    Bundle,
+    check_manifest,
+    load_bundle,
+    sha256_of,
+)
 from modalconflict.errors import InvalidArgument, ModelError
-from modalconflict.export import parity, programs
+from modalconflict.export import aoti, parity, programs
 from modalconflict.export.partial import PartialFolder
 from modalconflict.export.parts import ModelParts, Progress
 from modalconflict.export.registry import family_of, recipe_for
@@ -24,6 +33,8 @@ from modalconflict.folders import require_free
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 # a program this large carries weights: a layer's takes tens of kilobytes, a tower's a few per block
 _MAX_PROGRAM_BYTES = 4 << 20
+# machine code is larger: one to two megabytes a layer, more for a tower
+_MAX_PACKAGE_BYTES = 64 << 20
 
 
 def export_model(
@@ -33,6 +44,7 @@ def export_model(
     dtype: str | torch.dtype | None = None,
     progress: Progress | None = None,
     *,
+    runtime: str = "torchscript",
     fingerprint: str | None = None,
     release: Callable[[], None] | None = None,
 ) -> Bundle:
@@ -51,6 +63,9 @@ def export_model(
         "float32", "float16" or "bfloat16"; None keeps the model's.
     progress
         Called as ``progress(stage, done, total)``.
+    runtime
+        "torchscript", or "aoti": programs compiled by AOTInductor for this machine's processor, which takes g++ and
+        minutes (docs/runtimes.md).
     fingerprint
         What identifies the model's weights. An export that was killed is gone on with by the next one of the same
         fingerprint and settings; without one it starts anew. `export_path` gives the files'.
@@ -81,16 +96,20 @@ def export_model(
     require_free(target, "bundle")
     if model.training:
         raise InvalidArgument("The model is in training mode, where dropout is active; call model.eval() first.")
+    if runtime not in RUNTIMES:
+        raise InvalidArgument(f"The runtime '{runtime}' is unknown; use {' or '.join(RUNTIMES)}.")
+    if runtime == "aoti":
+        aoti.require_compiler()
     parts = recipe_for(family_of(model))(model, processor)
     elsewhere = next((p.device for p in model.parameters() if p.device.type != "cpu"), None)
     if elsewhere is not None:
         raise InvalidArgument(f"The model has weights on '{elsewhere}'; load it whole on the CPU and export again.")
     wanted = _dtype(dtype, parts.decoder.embed.weight.dtype)
     if fingerprint is not None:
-        settings = [fingerprint, parts.family, str(wanted), *_versions().values()]
+        settings = [fingerprint, parts.family, str(wanted), runtime, *_versions().values()]
         fingerprint = hashlib.sha256(json.dumps(settings).encode()).hexdigest()
     with PartialFolder(target, fingerprint) as partial:
-        _write(model, parts, partial, wanted, progress or _silent, release or (lambda: None))
+        _write(model, parts, partial, wanted, runtime, progress or _silent, release or (lambda: None))
         partial.finish()
     return load_bundle(target, verify=False)
 
@@ -100,6 +119,7 @@ def _write(
     parts: ModelParts,
     partial: PartialFolder,
     dtype: torch.dtype,
+    runtime: str,
     progress: Progress,
     release: Callable[[], None],
 ) -> None:
@@ -109,17 +129,22 @@ def _write(
     (folder / "processor").mkdir()
     traced, names = _trace_all(parts, dtype, progress)
     entries: dict[str, dict[str, Any]] = {}
-    for kind, program in traced.items():
-        file = f"programs/{kind}.{dtype_name}.pt"
-        programs.save(program, folder / file)
+    for done, (kind, program) in enumerate(traced.items()):
+        file = f"programs/{kind}.{dtype_name}{aoti.SUFFIX if runtime == 'aoti' else '.pt'}"
+        if runtime == "aoti":
+            progress("compiling programs", done, len(traced))
+            aoti.compile_program(program.source, program.example, kind, folder / file)
+        else:
+            programs.save(program, folder / file)
         size = (folder / file).stat().st_size
-        if size > _MAX_PROGRAM_BYTES:
+        if size > (_MAX_PACKAGE_BYTES if runtime == "aoti" else _MAX_PROGRAM_BYTES):
             raise ModelError(f"The program '{kind}' takes {size} bytes: weights escaped binding by name.")
         entries[kind] = {"file": file, "devices": list(program.devices)}
     writer = ShardWriter(folder, finished=partial.finished, note=partial.note, release=release)
     _write_weights(parts, writer, dtype, progress)
     parts.save_processor(folder / "processor")
     manifest = _manifest(parts, dtype, entries, names)
+    manifest["runtime"] = runtime
     manifest["weights"] = [shard.name for shard in writer.written]
     known = {shard.name: {"sha256": shard.sha256, "size": shard.size} for shard in writer.written}
     for path in sorted((*(folder / "programs").rglob("*"), *(folder / "processor").rglob("*"))):
