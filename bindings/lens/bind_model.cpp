@@ -50,7 +50,28 @@ py::array_t<T> take(std::vector<T>&& values, std::vector<py::ssize_t> shape) {
     return py::array_t<T>(std::move(shape), data, base);
 }
 
-py::dict reads_dict(PackReads&& reads) {
+/// The translators as they lie in the arrays, whose owner stays alive as long as the lens is used.
+std::shared_ptr<const TunedLens> tuned_lens(const py::object& lens) {
+    if (lens.is_none()) return nullptr;
+    const auto [weight, bias, type] = py::cast<std::tuple<py::array, py::array, std::string>>(lens);
+    const WeightType stored = type == "float32"    ? WeightType::float32
+                              : type == "bfloat16" ? WeightType::bfloat16
+                              : type == "float16"  ? WeightType::float16
+                                                   : throw InvalidArgument("tuned lens: type '" + type + "' is unknown");
+    const py::ssize_t bytes = stored == WeightType::float32 ? 4 : 2;
+    if (weight.ndim() != 3 || weight.itemsize() != bytes || bias.itemsize() != bytes ||
+        (weight.flags() & py::array::c_style) == 0 || (bias.flags() & py::array::c_style) == 0) {
+        throw InvalidArgument("tuned lens: weight and bias are no row-major arrays of " + type + "; pass contiguous ones");
+    }
+    auto result = std::make_shared<TunedLens>();
+    result->layers = weight.shape(0);
+    result->width = weight.shape(2);
+    result->weight = {weight.data(), stored, weight.shape(0) * weight.shape(1), weight.shape(2)};
+    result->bias = {bias.data(), stored, bias.size()};
+    return result;
+}
+
+py::dict reads_dict(PackReads&& reads, const RunOptions& options) {
     const py::ssize_t n = reads.runs, rows = reads.rows, k = reads.top_k;
     py::dict out;
     out["entropy"] = take(std::move(reads.entropy), {n, rows});
@@ -65,6 +86,8 @@ py::dict reads_dict(PackReads&& reads) {
     out["gini"] = take(std::move(reads.gini), {n});
     out["top_k_entropy"] = take(std::move(reads.top_k_entropy), {n});
     out["log_normalizer"] = take(std::move(reads.log_normalizer), {n});
+    out["renyi"] = take(std::move(reads.renyi), {n, static_cast<py::ssize_t>(options.renyi_alphas.size())});
+    out["tsallis"] = take(std::move(reads.tsallis), {n, static_cast<py::ssize_t>(options.tsallis_orders.size())});
     out["answer_ids"] = std::move(reads.answer_ids);
     out["answer_log_probs"] = std::move(reads.answer_log_probs);
     out["answer_log_prob"] = take(std::move(reads.answer_log_prob), {n});
@@ -123,7 +146,7 @@ py::dict run_model(const Model& model, const py::object& pack, const std::vector
         const py::gil_scoped_release release;
         reads = model.run(cases, options, hooks);
     }
-    return reads_dict(std::move(reads));
+    return reads_dict(std::move(reads), options);
 }
 
 }  // namespace
@@ -140,12 +163,16 @@ void bind_model(py::module_& m) {
         .def_property_readonly("info", [](const Model& model) { return info_of(model.bundle()); })
         .def("run", [](const Model& model, const py::object& pack, const std::vector<HookTuple>& hooks, int top_k,
                        int max_new_tokens, int batch_size, std::int64_t kv_memory_bytes, bool share_prefixes,
-                       std::optional<std::int64_t> stop_after_layer) {
-                 return run_model(model, pack, hooks, {top_k, max_new_tokens, batch_size, kv_memory_bytes, share_prefixes,
-                                                       stop_after_layer});
+                       std::optional<std::int64_t> stop_after_layer, const py::object& tuned,
+                       std::vector<double> renyi_alphas, std::vector<double> tsallis_orders) {
+                 return run_model(model, pack, hooks,
+                                  {top_k, max_new_tokens, batch_size, kv_memory_bytes, share_prefixes, stop_after_layer,
+                                   tuned_lens(tuned), std::move(renyi_alphas), std::move(tsallis_orders)});
              },
              py::arg("pack"), py::arg("hooks"), py::arg("top_k"), py::arg("max_new_tokens"), py::arg("batch_size"),
              py::arg("kv_memory_bytes"), py::arg("share_prefixes"), py::arg("stop_after_layer"),
+             py::arg("tuned") = py::none(), py::arg("renyi_alphas") = std::vector<double>{},
+             py::arg("tsallis_orders") = std::vector<double>{},
              "Run a pack (a dict of arrays, or the path of a pack file) and return its reads as a dict of arrays.");
     m.def("verify_bundle", [](const std::filesystem::path& bundle) { verify_bundle(read_bundle(bundle)); }, py::arg("bundle"),
           py::call_guard<py::gil_scoped_release>(), "Hold every file of a bundle against its size and SHA-256.");

@@ -23,6 +23,7 @@ from modalconflict.lens_module import _lens
 
 if TYPE_CHECKING:
     from modalconflict.prepare import Pack, Preparer, RunSpec
+    from modalconflict.tuned_lens import TunedLens
 
 __all__ = ["ActivationCache", "HiddenState", "Hook", "LogitLens", "Model", "PackReads", "load_model"]
 
@@ -55,6 +56,8 @@ class PackReads:
     varentropy, gini, top_k_entropy, log_normalizer : ndarray, shape (n,)
         Further indices of the last row: variance of -log p, 1 - sum p^2, the entropy of the k best tokens and the rest
         as one, and log sum e^z.
+    renyi, tsallis : ndarray, shape (n, orders)
+        Of the last row, in the orders that were asked for.
     answer_ids : list of list of int
         Greedy tokens up to the stop token, which is left out.
     answer_log_probs : list of list of float
@@ -86,6 +89,8 @@ class PackReads:
     gini: FloatArray
     top_k_entropy: FloatArray
     log_normalizer: FloatArray
+    renyi: FloatArray
+    tsallis: FloatArray
     answer_ids: list[list[int]]
     answer_log_probs: list[list[float]]
     answer_log_prob: FloatArray
@@ -171,6 +176,9 @@ class Model:
         kv_memory: float = 2.0,
         share: bool = True,
         stop_after_layer: int | None = None,
+        tuned: TunedLens | None = None,
+        renyi: Sequence[float] = (),
+        tsallis: Sequence[float] = (),
     ) -> PackReads:
         """Run every prompt of a pack: the lens at every layer of the answer position, and the greedy answer.
 
@@ -197,6 +205,10 @@ class Model:
         stop_after_layer
             Stop after this layer (0: the embedding): the reads have that many rows plus one, there is no answer, and what
             is read from the last layer is NaN.
+        tuned
+            Reads every layer but the last through its translator; None is the logit lens.
+        renyi, tsallis
+            Orders of further indices of the last row.
 
         Returns
         -------
@@ -223,6 +235,8 @@ class Model:
         count = int(self.info["sizes"]["layers"])
         chosen = [hook._begin() if isinstance(hook, ActivationCache) else hook for hook in hooks]
         tuples = [(hook if isinstance(hook, Hook) else Hook(hook))._as_tuple(count) for hook in chosen]
+        if tuned is not None:
+            tuned.check_fits(self)
         reads: dict[str, Any] = self._engine.run(
             dict(source) if isinstance(source, Mapping) else Path(source),
             hooks=tuples,
@@ -232,6 +246,9 @@ class Model:
             kv_memory_bytes=gibibytes(kv_memory, "kv_memory"),
             share_prefixes=share,
             stop_after_layer=stop_after_layer,
+            tuned=None if tuned is None else tuned._arrays,
+            renyi_alphas=[float(alpha) for alpha in renyi],
+            tsallis_orders=[float(order) for order in tsallis],
         )
         stats = reads["stats"]
         stats["prefilled_tokens"] = stats["prefix_tokens"] + stats["suffix_tokens"]
@@ -248,6 +265,8 @@ class LogitLens:
         A loaded model.
     top_k
         Best tokens kept a layer.
+    tuned
+        A tuned lens of this model, `modalconflict.train_tuned_lens` or `load_tuned_lens`; None is the logit lens.
 
     Examples
     --------
@@ -256,9 +275,12 @@ class LogitLens:
     >>> lens.read(RunSpec("a", "text_only", None, "The star is red.", "What color is the star?")).entropy  # doctest: +SKIP
     """
 
-    def __init__(self, model: Model, top_k: int = 5) -> None:
+    def __init__(self, model: Model, top_k: int = 5, tuned: TunedLens | None = None) -> None:
         self.model = model
         self.top_k = top_k
+        self.tuned = tuned
+        if tuned is not None:
+            tuned.check_fits(model)
 
     def read(self, case: RunSpec, positions: Literal["answer"] = "answer", *, max_new_tokens: int = 8) -> PackReads:
         """Read one run.
@@ -284,7 +306,9 @@ class LogitLens:
         """
         if positions != "answer":
             raise InvalidArgument(f"positions is {positions!r}; the lens reads 'answer', for others use a Hook.")
-        return self.model.run(self.model.preparer.prepare([case]), top_k=self.top_k, max_new_tokens=max_new_tokens)
+        return self.model.run(
+            self.model.preparer.prepare([case]), top_k=self.top_k, max_new_tokens=max_new_tokens, tuned=self.tuned
+        )
 
     def tokens(self, reads: PackReads) -> list[list[list[str]]]:
         """Return the text of the best tokens of reads, as nested lists of shape (n, R, k)."""

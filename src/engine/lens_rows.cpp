@@ -42,8 +42,22 @@ PackReads make_reads(std::int64_t runs, std::int64_t rows, std::int64_t top_k) {
     return reads;
 }
 
+namespace {
+
+// The states [runs, layers, d] with each layer but the model's last moved by its translator.
+std::vector<float> translated(const float* hidden, std::int64_t columns, std::int64_t runs, std::int64_t layers, bool complete,
+                              const TunedLens& lens) {
+    std::vector<float> moved(hidden, hidden + runs * layers * columns);
+    for (std::int64_t layer = 0; layer < layers - (complete ? 1 : 0); ++layer) {
+        translate(lens, layer, moved.data() + layer * columns, runs, layers * columns);
+    }
+    return moved;
+}
+
+}  // namespace
+
 void read_batch(const float* hidden, std::int64_t columns, std::span<const std::int64_t> runs, const CasePack& pack,
-                const Unembedding& unembedding, bool complete, PackReads& reads) {
+                const Unembedding& unembedding, bool complete, const RunOptions& asked, PackReads& reads) {
     const auto layers = reads.rows;
     const auto total = static_cast<std::int64_t>(runs.size()) * layers;
     std::vector<std::int64_t> final_row, tokens, group_offsets{0}, row_groups;
@@ -59,7 +73,9 @@ void read_batch(const float* hidden, std::int64_t columns, std::span<const std::
         }
     }
     LensRows rows;
-    rows.hidden = hidden;
+    std::vector<float> moved;
+    if (asked.tuned) moved = translated(hidden, columns, static_cast<std::int64_t>(runs.size()), layers, complete, *asked.tuned);
+    rows.hidden = asked.tuned ? moved.data() : hidden;
     rows.rows = total;
     rows.columns = columns;
     rows.final_row = final_row;
@@ -69,6 +85,8 @@ void read_batch(const float* hidden, std::int64_t columns, std::span<const std::
     rows.groups_per_row = 2;
     LensOptions options;
     options.top_k = static_cast<int>(reads.top_k);
+    options.renyi_alphas = asked.renyi_alphas;
+    options.tsallis_orders = asked.tsallis_orders;
     const LensReads found = read_lens(rows, unembedding, options);
 
     for (std::int64_t b = 0; b < static_cast<std::int64_t>(runs.size()); ++b) {
@@ -97,6 +115,12 @@ void read_batch(const float* hidden, std::int64_t columns, std::span<const std::
         reads.gini[index(run)] = found.gini[last];
         reads.top_k_entropy[index(run)] = found.top_k_entropy[last];
         reads.log_normalizer[index(run)] = found.log_normalizer[last];
+        const auto copy_orders = [&](const std::vector<double>& from, std::size_t orders, std::vector<double>& to) {
+            std::copy_n(from.begin() + static_cast<std::ptrdiff_t>(last * orders), orders,
+                        to.begin() + static_cast<std::ptrdiff_t>(index(run) * orders));
+        };
+        copy_orders(found.renyi, asked.renyi_alphas.size(), reads.renyi);
+        copy_orders(found.tsallis, asked.tsallis_orders.size(), reads.tsallis);
     }
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <modalconflict/engine/case_pack.hpp>
+#include <modalconflict/engine/model.hpp>
 #include <modalconflict/engine/pack_reads.hpp>
 #include <modalconflict/lens/lens_kernel.hpp>
 
@@ -16,7 +17,7 @@ namespace modalconflict {
 ///
 /// @param complete  Whether the last row is the model's last layer: only then is there something to compare with.
 void read_batch(const float* hidden, std::int64_t columns, std::span<const std::int64_t> runs, const CasePack& pack,
-                const Unembedding& unembedding, bool complete, PackReads& reads);
+                const Unembedding& unembedding, bool complete, const RunOptions& options, PackReads& reads);
 
 /// A token chosen greedily.
 struct GreedyToken {

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <set>
 
 namespace modalconflict {
@@ -45,6 +46,15 @@ KeyValue rows_of(const KeyValue& prefixes, const std::vector<PlannedRow>& rows, 
     return {prefixes.keys.index_select(0, chosen), prefixes.values.index_select(0, chosen)};
 }
 
+void check_tuned(const TunedLens& lens, const BundleSizes& sizes) {
+    lens.validate();
+    if (lens.layers != sizes.layers || lens.width != sizes.hidden) {
+        throw InvalidArgument("the tuned lens has " + std::to_string(lens.layers) + " layers of width " +
+                              std::to_string(lens.width) + ", the model " + std::to_string(sizes.layers) + " of width " +
+                              std::to_string(sizes.hidden) + "; use the lens that was trained for this model");
+    }
+}
+
 }  // namespace
 
 // A batch on its way: what its pass leaves behind.
@@ -73,6 +83,7 @@ PackRunner::PackRunner(const Bundle& bundle, const Decoder& decoder, const Unemb
     check_range("kv_memory_bytes", options.kv_memory_bytes, 1, INT64_MAX);
     check_range("stop_after_layer", last_layer_, 0, bundle.sizes.layers);
     check_hooks(hooks, bundle.sizes.layers);
+    if (options.tuned) check_tuned(*options.tuned, bundle.sizes);
     pack.validate();
     check_pack();
     check_memory();
@@ -172,6 +183,9 @@ void PackRunner::encode_images() {
 PackReads PackRunner::run() {
     const Stopwatch watch;
     reads_ = make_reads(pack_.runs(), last_layer_ + 1, options_.top_k);
+    const auto runs = static_cast<std::size_t>(pack_.runs());
+    reads_.renyi.assign(runs * options_.renyi_alphas.size(), std::numeric_limits<double>::quiet_NaN());
+    reads_.tsallis.assign(runs * options_.tsallis_orders.size(), std::numeric_limits<double>::quiet_NaN());
     reads_.stats.prompt_tokens = static_cast<std::int64_t>(pack_.ids.size());
     encode_images();
     check_image_tokens();
@@ -298,7 +312,7 @@ void PackRunner::read(const BatchWork& batch) {
     const Stopwatch watch;
     const at::Tensor states = at::stack(batch.states, 1).to(at::kCPU, at::kFloat).contiguous();
     read_batch(states.const_data_ptr<float>(), bundle_.sizes.hidden, prompts.runs().runs, pack_, unembedding_,
-               last_layer_ == bundle_.sizes.layers, reads_);
+               last_layer_ == bundle_.sizes.layers, options_, reads_);
     stats.lens_seconds += watch.seconds();
 }
 

@@ -132,6 +132,8 @@ def test_study_json_says_what_was_run(data: SimpleNamespace, tmp_path: Path) -> 
         "max_new_tokens": 8,
         "top_k": 5,
         "batch_size": None,
+        "lens": "logit",
+        "indices": [],
     }
     assert information["dataset"]["options"] == {"groups": 3}
     assert information["calls"] == [

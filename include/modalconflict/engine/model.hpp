@@ -4,6 +4,7 @@
 #include <modalconflict/engine/case_pack.hpp>
 #include <modalconflict/engine/hook.hpp>
 #include <modalconflict/engine/pack_reads.hpp>
+#include <modalconflict/lens/tuned_lens.hpp>
 
 #include <cstdint>
 #include <filesystem>
@@ -41,6 +42,12 @@ struct RunOptions {
     /// Stop after this layer (0: after the embedding). Reads then have stop_after_layer + 1 rows and there is
     /// neither an answer nor a last row to compare with.
     std::optional<std::int64_t> stop_after_layer = std::nullopt;
+
+    /// Reads every layer but the last through its translator first; null: the logit lens.
+    std::shared_ptr<const TunedLens> tuned = nullptr;
+
+    std::vector<double> renyi_alphas = {};    ///< further indices of the last row, see LensOptions
+    std::vector<double> tsallis_orders = {};
 };
 
 /// A model loaded from a bundle, ready to run case packs.

@@ -24,7 +24,7 @@ struct RunStats {
 /// What a pass over a pack read: n runs, R lens rows, k best tokens, row-major.
 ///
 /// Row 0 is the embedding's output, row l the output of layer l, each through the model's own final norm and
-/// unembedding; the last row is the model's logits. Entropies and divergences are in nats. A run whose hidden
+/// unembedding, and through its translator before where a tuned lens is used; the last row is the model's logits. Entropies and divergences are in nats. A run whose hidden
 /// states or logits are not finite has NaN throughout, ids of -1, and says so in `status`.
 struct PackReads {
     std::int64_t runs = 0;
@@ -45,6 +45,8 @@ struct PackReads {
     std::vector<double> gini;            ///< 1 - sum p^2
     std::vector<double> top_k_entropy;   ///< the k best tokens and the rest as one bucket
     std::vector<double> log_normalizer;  ///< log sum e^z; the energy is its negative
+    std::vector<double> renyi;           ///< [n, orders] in the order of RunOptions::renyi_alphas
+    std::vector<double> tsallis;         ///< [n, orders]
 
     std::vector<std::vector<std::int64_t>> answer_ids;  ///< [n] greedy tokens, the stop token left out
     std::vector<std::vector<double>> answer_log_probs;  ///< [n] log-probability of each of these tokens, nats

@@ -59,6 +59,15 @@ def run(
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first case that fails.")] = False,
     trust: Annotated[bool, typer.Option("--trust", help="Skip the bundle's checksums.")] = False,
+    tuned_lens: Annotated[
+        Path | None, typer.Option(help="Folder of a tuned lens; its layers are read through their translators.")
+    ] = None,
+    index: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Index recorded besides: normalized_entropy, perplexity, energy, renyi:ORDER, tsallis:ORDER."
+        ),
+    ] = None,
     api: Annotated[
         str | None,
         typer.Option(help="Base URL of an OpenAI-compatible server, asked in place of a bundle.", rich_help_panel=_API),
@@ -125,6 +134,8 @@ def run(
         model, data = model or Path(bundle), data or Path(folder)
     if model is None or data is None:
         raise typer.BadParameter("give --model and --data, or --from STUDY")
+    if options.lens != "logit" and tuned_lens is None:
+        raise typer.BadParameter("that study read by a tuned lens; name its folder by --tuned-lens")
     with bar("runs", "groups") as advance:
         result = run_study(
             model,
@@ -142,6 +153,8 @@ def run(
             threads=threads,
             device=device,
             memory_limit=options.memory_limit if memory_limit is None else memory_limit,
+            tuned_lens=tuned_lens,
+            indices=index if index is not None else options.indices,
             progress=lambda p: advance(p.groups_done, p.groups),
         )
     _say_what_was_run(result, out)

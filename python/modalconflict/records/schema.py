@@ -88,6 +88,7 @@ def record_schema(rows: int, top_k: int, indices: tuple[str, ...] = UNCERTAINTY_
         pa.field("logit_vision", pa.list_(pa.float32(), rows)),
         pa.field("lens_entropy", pa.list_(pa.float64(), rows)),
         pa.field("kl_final", pa.list_(pa.float64(), rows)),
+        pa.field("lens", pa.string()),
     ]
     return pa.schema(fields + (lens if rows else []), metadata={"modalconflict.records_version": FORMAT_VERSION})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from modalconflict.records.schema import record_schema
 from modalconflict.runner.answers import answer_kind, given_answer
+from modalconflict.runner.indices import FurtherIndices
 from modalconflict.runner.plan import PlannedRun
 
 LABELS = np.array(["irrelevant", "text", "vision"])
@@ -40,6 +41,12 @@ class RowContext:
         Normalised answers the dataset knows.
     decode
         Texts of token ids, one each.
+    lens
+        "logit", or "tuned": what the lens columns were read by.
+    indices
+        Indices recorded beside the usual ones.
+    vocabulary
+        Rows of the unembedding.
     """
 
     dataset: str
@@ -47,6 +54,9 @@ class RowContext:
     bundle_sha256: str
     known_answers: Collection[str]
     decode: Callable[[Sequence[int]], list[str]]
+    lens: str = "logit"
+    indices: FurtherIndices = field(default_factory=FurtherIndices)
+    vocabulary: int = 0
 
 
 def index_names(reads: Any) -> tuple[str, ...]:
@@ -111,11 +121,14 @@ def records_of(
         n rows in the schema of :func:`modalconflict.records.record_schema`.
     """
     rows, top_k = reads.top_ids.shape[1:]
-    indices = index_names(reads)
+    further = context.indices.values(reads, context.vocabulary)
+    indices = (*index_names(reads), *further)
     valid = np.array([s == "ok" for s in reads.status])
     columns = named_columns(runs, reads.status, reads.answers, context)
     for name in indices:
-        values = reads.entropy[:, -1] if name == "entropy" else getattr(reads, name)
+        values = (
+            further[name] if name in further else reads.entropy[:, -1] if name == "entropy" else getattr(reads, name)
+        )
         columns[name] = pa.array(np.asarray(values, dtype=np.float64), mask=~valid)
     top1 = reads.top_ids[:, :, 0]
     labels = np.stack([label_layers(t, *v) for t, v in zip(top1, variants, strict=True)])
@@ -132,6 +145,7 @@ def records_of(
     columns["lens_top1_token"] = _fixed(first, rows, valid)
     columns["lens_label"] = _fixed(pa.array(LABELS[labels.reshape(-1)].tolist(), pa.string()), rows, valid)
     columns["lens_top_tokens"] = _fixed(_fixed(tokens, top_k), rows, valid)
+    columns["lens"] = [context.lens] * len(runs)
     schema = record_schema(rows, top_k, indices)
     for column, source in _LENS:
         kind = schema.field(column).type.value_type

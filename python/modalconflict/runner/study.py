@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -15,8 +15,12 @@ from modalconflict.records.schema import record_schema
 from modalconflict.records.writing import RecordWriter, write_json
 from modalconflict.runner.answers import given_answer
 from modalconflict.runner.identity import describe, open_folder
+from modalconflict.runner.indices import further_indices
 from modalconflict.runner.plan import TEXTS, Groups, PlannedRun, plan_group, specification
 from modalconflict.runner.rows import RowContext, failed_records, first_token_differs, records_of
+
+if TYPE_CHECKING:
+    from modalconflict.tuned_lens import TunedLens
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,8 @@ class Options:
     top_k: int = 5
     batch_size: int | None = None
     memory_limit: float | None = None
+    lens: str = "logit"
+    indices: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if self.text not in TEXTS:
@@ -123,6 +129,8 @@ def run(
     threads: int | None = None,
     device: str = "cpu",
     memory_limit: float | None = None,
+    tuned_lens: TunedLens | str | Path | None = None,
+    indices: Sequence[str] = (),
     progress: Callable[[Progress], None] | None = None,
 ) -> StudyResult:
     """Run a model over a dataset and keep one record a run.
@@ -165,6 +173,12 @@ def run(
     memory_limit
         Most memory for the model in GiB, see `load_model`. It decides on the batches, so it belongs to the study: a resumed
         one must have the same.
+    tuned_lens
+        A lens, or its folder: every layer but the last is read through its translator. The column `lens` says so, and
+        study.json names the lens by its checksum.
+    indices
+        Indices recorded beside the usual ones: "normalized_entropy", "perplexity", "energy", "renyi:ORDER",
+        "tsallis:ORDER".
     progress
         Called after each group.
 
@@ -185,6 +199,10 @@ def run(
         if memory_limit is not None or device != "cpu":
             raise InvalidArgument("the model is loaded already; give memory_limit and device to load_model instead")
         memory_limit = getattr(model, "memory_limit", None)
+    if isinstance(tuned_lens, (str, Path)):
+        from modalconflict.tuned_lens import load_tuned_lens
+
+        tuned_lens = load_tuned_lens(tuned_lens)
     options = Options(
         text=text,
         order=order,
@@ -192,6 +210,8 @@ def run(
         top_k=top_k,
         batch_size=batch_size,
         memory_limit=memory_limit,
+        lens="logit" if tuned_lens is None else f"tuned {tuned_lens.sha256}",
+        indices=list(further_indices(indices).names),
     )
     if limit is not None and limit < 1:
         raise InvalidArgument(f"limit is {limit}; give at least 1 group, or leave it out for all")
@@ -201,11 +221,13 @@ def run(
         from modalconflict import load_model
 
         model = load_model(model, trust=trust, threads=threads, device=device, memory_limit=memory_limit)
+    if tuned_lens is not None:
+        tuned_lens.check_fits(model)
     if preparer is None:
         preparer = model.preparer
     information = describe(model, bundle, dataset, options)
     open_folder(out, information, resume)
-    return _Study(model, preparer, dataset, out, options, information, strict).run(limit, progress)
+    return _Study(model, preparer, dataset, out, options, information, strict, tuned_lens).run(limit, progress)
 
 
 def _load_dataset(dataset: Any) -> Any:
@@ -235,8 +257,15 @@ class _Study:
         options: Options,
         information: dict[str, Any],
         strict: bool,
+        tuned_lens: TunedLens | None = None,
     ) -> None:
         self._model = model
+        self._further = further_indices(options.indices)
+        self._reading: dict[str, Any] = {} if options.batch_size is None else {"batch_size": options.batch_size}
+        if tuned_lens is not None:
+            self._reading["tuned"] = tuned_lens
+        if self._further.renyi or self._further.tsallis:
+            self._reading |= {"renyi": self._further.renyi, "tsallis": self._further.tsallis}
         self._preparer = preparer
         self._root = Path(dataset.path)
         self._table: pa.Table = dataset.table
@@ -255,6 +284,9 @@ class _Study:
             bundle_sha256=information["model"]["sha256"],
             known_answers={given_answer(a) for a in known},
             decode=self._decode,
+            lens="logit" if tuned_lens is None else "tuned",
+            indices=self._further,
+            vocabulary=int(model.info["sizes"].get("vocab", 0)),
         )
 
     def run(self, limit: int | None, progress: Callable[[Progress], None] | None) -> StudyResult:
@@ -311,12 +343,11 @@ class _Study:
 
     def _batch(self, batch: list[PlannedRun]) -> list[tuple[Sequence[PlannedRun], pa.Table | str]]:
         """Run a batch; if a case cannot be prepared or does not fit the model, halve it until that case stands alone."""
-        limits = {} if self._options.batch_size is None else {"batch_size": self._options.batch_size}
         failure: ModalConflictError | None = None
         try:
             pack = self._preparer.prepare([specification(r, self._root) for r in batch])
             reads = self._model.run(
-                pack, top_k=self._options.top_k, max_new_tokens=self._options.max_new_tokens, **limits
+                pack, top_k=self._options.top_k, max_new_tokens=self._options.max_new_tokens, **self._reading
             )
         except (InvalidArgument, IoError) as error:
             failure = error
