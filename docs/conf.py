@@ -109,6 +109,7 @@ _CHAPTERS = {
     "prepare": "Preparing cases",
     "model": "Running a model",
     "tuned_lens": "The tuned lens",
+    "tuned_lens_training": "Training a tuned lens",
     "runner": "Studies",
     "api": "Studies over HTTP",
     "records": "Records",

@@ -24,7 +24,7 @@ _LAZY: dict[str, str] = {
     "load_model": "model",
     "TunedLens": "tuned_lens",
     "load_tuned_lens": "tuned_lens",
-    "train_tuned_lens": "tuned_lens",
+    "train_tuned_lens": "tuned_lens_training",
     "Bundle": "bundle",
     "load_bundle": "bundle",
     "Pack": "prepare",

@@ -18,7 +18,8 @@ import modalconflict as mc
 from engine_setting import loaded, reference, specifications
 from modalconflict.errors import InvalidArgument, IoError
 from modalconflict.prepare import RunSpec
-from modalconflict.tuned_lens import TunedLens, load_tuned_lens, train_tuned_lens
+from modalconflict.tuned_lens import TunedLens, load_tuned_lens
+from modalconflict.tuned_lens_training import train_tuned_lens
 from synthetic_study import COLORS, make_dataset
 from tiny_models import tiny_image
 
