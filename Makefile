@@ -105,7 +105,7 @@ test-python: build/.installed | build/.browser
 
 # The site in docs/_build/html; a warning, a broken internal link or a notebook that fails is an error.
 docs: build/.installed
-	$(BIN)/sphinx-build -q -W --keep-going -j $(JOBS) -b html docs docs/_build/html
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
 
 # Tests marked soak are left out of `make test`; the coverage run picks up where it was cut off.
 soak: build/.installed
