@@ -18,7 +18,7 @@ from modalconflict.errors import InvalidArgument, IoError, ModalConflictError, M
 from modalconflict.records.schema import BOUND_FIELDS, record_schema
 from modalconflict.records.writing import RecordWriter, write_json
 from modalconflict.runner.answers import given_answer
-from modalconflict.runner.identity import describe, open_folder
+from modalconflict.runner.identity import describe, fingerprint, open_folder
 from modalconflict.runner.plan import TEXTS, Groups, PlannedRun, plan_group
 from modalconflict.runner.rows import RowContext, named_columns
 from modalconflict.runner.study import Progress, StudyResult
@@ -147,8 +147,7 @@ def run(
             dataset = datasets.load(dataset)
         named = SimpleNamespace(info={"source": model, "family": "api", "sizes": {"layers": 0}})
         information = describe(named, None, dataset, options)
-        open_folder(Path(out), information, resume)
-        with ThreadPoolExecutor(concurrency) as pool:
+        with open_folder(Path(out), information, resume), ThreadPoolExecutor(concurrency) as pool:
             study = _ApiStudy(client, pool, dataset, Path(out), options, information, strict)
             return study.run(limit, progress)
 
@@ -180,7 +179,7 @@ class _ApiStudy:
         )
 
     def run(self, limit: int | None, progress: Callable[[Progress], None] | None) -> StudyResult:
-        writer = RecordWriter(self._out)
+        writer = RecordWriter(self._out, fingerprint(self._information))
         groups = Groups(self._table, limit)
         begin, runs, failed = time.perf_counter(), 0, 0
         done = sum(number in writer.finished for number in groups)

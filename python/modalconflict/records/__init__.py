@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from modalconflict.records.journal import JournalEntry, finished_groups, read_journal
+from modalconflict.records.lock import StudyLock
 from modalconflict.records.reading import is_study, read_records, study_information
 from modalconflict.records.schema import (
     CONDITIONS,
@@ -12,7 +14,7 @@ from modalconflict.records.schema import (
     uncertainty_columns,
     validate_records,
 )
-from modalconflict.records.writing import JournalEntry, RecordWriter, read_journal
+from modalconflict.records.writing import RecordWriter, write_part
 
 __all__ = [
     "CONDITIONS",
@@ -20,6 +22,8 @@ __all__ = [
     "UNCERTAINTY_COLUMNS",
     "JournalEntry",
     "RecordWriter",
+    "StudyLock",
+    "finished_groups",
     "is_study",
     "lens_rows",
     "read_journal",
@@ -28,4 +32,5 @@ __all__ = [
     "study_information",
     "uncertainty_columns",
     "validate_records",
+    "write_part",
 ]

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv
-import pyarrow.parquet as pq
 
 from modalconflict.errors import InvalidArgument, IoError
+from modalconflict.records.files import read_json
+from modalconflict.records.journal import JOURNAL, PART_KEY, finished_groups
+from modalconflict.records.parquet import read_parquet
 from modalconflict.records.schema import validate_records
-from modalconflict.records.writing import read_journal
 
 STUDY = "study.json"
 
@@ -32,13 +32,11 @@ def study_information(study: Path) -> dict[str, Any]:
     """
     path = study / STUDY
     try:
-        information = json.loads(path.read_text(encoding="utf-8"))
+        information = read_json(path, "restore it or run the study anew")
     except FileNotFoundError:
         raise IoError(
             f"{study} holds no study ({STUDY} is missing); name the folder that 'modalconflict run' wrote"
         ) from None
-    except (OSError, ValueError) as error:
-        raise IoError(f"{path} is unreadable ({error}); restore it or run the study anew") from error
     if not isinstance(information, dict) or information.get("format") != "modalconflict-study":
         raise IoError(f"{path} is no study record; name the folder that 'modalconflict run' wrote")
     return information
@@ -61,9 +59,11 @@ def read_table(path: Path) -> pa.Table:
             f"{path} is neither a study folder nor a .parquet or .csv file; convert it to one of these"
         )
     try:
-        return pq.read_table(path) if path.suffix == ".parquet" else pa.csv.read_csv(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        reason = str(error).splitlines()[0]
+        return read_parquet(path) if path.suffix == ".parquet" else pa.csv.read_csv(path)
+    except IoError:
+        raise
+    except (pa.ArrowException, OSError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise IoError(f"{path} is unreadable ({reason}); it may be truncated: write it again") from error
 
 
@@ -91,10 +91,19 @@ def read_records(path: str | Path) -> pa.Table:
     if not path.is_dir():
         return validate_records(read_table(path), str(path))
     study_information(path)
-    entries = read_journal(path)
+    entries = finished_groups(path)
     if not entries:
         raise IoError(f"{path} has no finished group yet; run 'modalconflict run' with --resume to go on")
-    tables = [read_table(path / entry.part) for _, entry in sorted(entries.items())]
+    tables = []
+    for entry in entries.values():
+        part = read_table(path / entry.part)
+        if part.num_rows != entry.rows:
+            raise IoError(
+                f"{path / entry.part} has {part.num_rows} rows where {path / JOURNAL} says {entry.rows}; "
+                "the journal was altered: remove it, and the study's --resume rebuilds it from the parts"
+            )
+        own = {k: v for k, v in (part.schema.metadata or {}).items() if k != PART_KEY}
+        tables.append(part.replace_schema_metadata(own))
     try:
         table = pa.concat_tables(tables, promote_options="default").combine_chunks()
     except pa.ArrowInvalid as error:

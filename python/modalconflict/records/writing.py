@@ -4,85 +4,78 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from modalconflict.errors import InvalidArgument, IoError
-from modalconflict.records.files import file_sha256, sync_folder
+from modalconflict.records.files import file_sha256, replace_file, sync_file, sync_folder, write_json
+from modalconflict.records.journal import (
+    JOURNAL,
+    PART_KEY,
+    PARTS,
+    JournalEntry,
+    finished_groups,
+    part_name,
+    read_journal,
+)
 
-JOURNAL = "journal.jsonl"
-PARTS = "records"
+__all__ = ["JournalEntry", "RecordWriter", "read_journal", "write_json", "write_part"]
 
 
-@dataclass(frozen=True)
-class JournalEntry:
-    """One finished group.
+def write_part(
+    study: Path, group: int, table: pa.Table, seconds: float | None = None, identity: str = ""
+) -> JournalEntry:
+    """Write one group's part, whole or not at all, without entering it in the journal.
 
-    Attributes
+    The part carries its group, its number of rows and the study it belongs to, and a checksum a page, so that a lost
+    journal is rebuilt from it.
+
+    Parameters
     ----------
+    study
+        The study's folder, with its folder of parts.
     group
         The group's number.
-    part
-        Path of its part, relative to the study.
-    rows
-        Runs in the part.
-    failed
-        Runs of the part whose status is not ok.
-    sha256
-        Checksum of the part's bytes.
+    table
+        Its runs.
     seconds
         Wall-clock time the group took.
-    """
+    identity
+        Which study it belongs to, see :func:`modalconflict.runner.identity.fingerprint`.
 
-    group: int
-    part: str
-    rows: int
-    failed: int
-    sha256: str
-    seconds: float
-
-
-def read_journal(study: Path) -> dict[int, JournalEntry]:
-    """Finished groups of a study, by group number.
-
-    A last line that was cut off by a crash is left out, as if its group had not been finished. The parts named
-    in the journal must be there, unaltered.
+    Returns
+    -------
+    JournalEntry
+        What :meth:`RecordWriter.enter` takes.
 
     Raises
     ------
     IoError
-        If a line other than the last is unreadable, or a part is missing or altered.
+        If the disk refuses.
     """
-    path = study / JOURNAL
-    if not path.exists():
-        return {}
-    lines = path.read_text(encoding="utf-8").split("\n")
-    entries: dict[int, JournalEntry] = {}
-    for number, line in enumerate(lines):
-        if not line:
-            continue
+    target = study / part_name(group)
+    partial = target.with_suffix(".parquet.part")
+    own = json.dumps({"group": group, "rows": table.num_rows, "study": identity}).encode()
+    marked = table.replace_schema_metadata({**(table.schema.metadata or {}), PART_KEY: own})
+    try:
         try:
-            entry = JournalEntry(**json.loads(line))
-        except (ValueError, TypeError) as error:
-            if number == len(lines) - 1:
-                break
-            raise IoError(
-                f"{path}, line {number + 1} is not a journal entry; restore the file or run the study anew"
-            ) from error
-        part = study / entry.part
-        if not part.is_file():
-            raise IoError(
-                f"{part} is missing though {path} lists it; remove line {number + 1} of the journal to run that group again"
-            )
-        if file_sha256(part) != entry.sha256:
-            raise IoError(
-                f"{part} was altered after it was written; remove line {number + 1} of {path} to run that group again"
-            )
-        entries[entry.group] = entry
-    return entries
+            pq.write_table(marked, partial, compression="zstd", write_page_checksum=True)
+            sync_file(partial)
+            os.replace(partial, target)
+        except BaseException:
+            partial.unlink(missing_ok=True)  # its bytes may be the ones that a full disk lacks
+            raise
+        sync_folder(target.parent)
+        failed = sum(s != "ok" for s in table["status"].to_pylist())
+        rounded = None if seconds is None else round(seconds, 3)
+        return JournalEntry(group, part_name(group), table.num_rows, failed, file_sha256(target), rounded)
+    except OSError as error:
+        raise IoError(
+            f"cannot write {target}: {error.strerror or error}; free space or choose another folder"
+        ) from error
 
 
 class RecordWriter:
@@ -91,24 +84,48 @@ class RecordWriter:
     Parameters
     ----------
     study
-        The study's folder; it exists already.
+        The study's folder; it exists already, and this process holds its lock.
+    identity
+        Which study it is: parts of another one are not taken for finished groups where the journal was lost.
+
+    Attributes
+    ----------
+    finished
+        Finished groups by number.
 
     Notes
     -----
     A part is written under a temporary name, synced, renamed, and only then entered in the journal: a crash at any
-    moment leaves either a finished group or none of it.
+    moment leaves either a finished group or none of it. A part whose line is missing is entered again from its own
+    metadata.
+
+    Raises
+    ------
+    IoError
+        If a part that the journal lists is missing or altered, or the disk refuses.
     """
 
-    def __init__(self, study: Path) -> None:
+    def __init__(self, study: Path, identity: str = "") -> None:
         self._study = study
-        (study / PARTS).mkdir(exist_ok=True)
-        self.finished = read_journal(study)
-        journal = study / JOURNAL
-        if journal.exists():  # what a crash left of a last line goes
-            whole = "".join(json.dumps(asdict(e)) + "\n" for e in self.finished.values())
-            _replace(journal, whole.encode())
+        self._identity = identity
+        try:
+            (study / PARTS).mkdir(exist_ok=True)
+            for remains in (study / PARTS).glob("*.parquet.part"):
+                remains.unlink()
+            self.finished = finished_groups(study, identity)
+            whole = "".join(json.dumps(asdict(e)) + "\n" for e in self.finished.values()).encode()
+            journal = study / JOURNAL
+            # what a crash left of a last line goes, what it left unsaid is entered
+            if whole != (journal.read_bytes() if journal.exists() else b""):
+                replace_file(journal, whole)
+        except IoError:
+            raise
+        except OSError as error:
+            raise IoError(
+                f"cannot write to {study}: {error.strerror or error}; free space or choose another folder"
+            ) from error
 
-    def write(self, group: int, table: pa.Table, seconds: float) -> JournalEntry:
+    def write(self, group: int, table: pa.Table, seconds: float | None = None) -> JournalEntry:
         """Write one group's runs and enter it in the journal.
 
         Raises
@@ -118,44 +135,36 @@ class RecordWriter:
         IoError
             If the disk refuses.
         """
-        if group in self.finished:
-            raise InvalidArgument(f"group {group} is finished already in {self._study}; each group is written once")
-        name = f"{PARTS}/part-{group:06d}.parquet"
-        target = self._study / name
-        partial = target.with_suffix(".parquet.part")
+        self._require_new(group)
+        return self.enter(write_part(self._study, group, table, seconds, self._identity))
+
+    def enter(self, entry: JournalEntry) -> JournalEntry:
+        """Enter a part that :func:`write_part` wrote.
+
+        Raises
+        ------
+        InvalidArgument
+            If the group is finished already.
+        IoError
+            If the disk refuses.
+        """
+        self._require_new(entry.group)
+        path = self._study / JOURNAL
+        before = path.stat().st_size if path.exists() else 0
         try:
-            pq.write_table(table, partial, compression="zstd")
-            with open(partial, "rb") as handle:
-                os.fsync(handle.fileno())
-            os.replace(partial, target)
-            sync_folder(target.parent)
-            failed = sum(s != "ok" for s in table["status"].to_pylist())
-            entry = JournalEntry(group, name, table.num_rows, failed, file_sha256(target), round(seconds, 3))
-            with open(self._study / JOURNAL, "a", encoding="utf-8") as journal:
-                journal.write(json.dumps(asdict(entry)) + "\n")
+            with open(path, "ab") as journal:
+                journal.write((json.dumps(asdict(entry)) + "\n").encode())
                 journal.flush()
                 os.fsync(journal.fileno())
         except OSError as error:
+            if path.exists():
+                os.truncate(path, before)  # half a line would spoil the next one
             raise IoError(
-                f"cannot write {target}: {error.strerror or error}; free space or choose another folder"
+                f"cannot write {path}: {error.strerror or error}; free space or choose another folder"
             ) from error
-        self.finished[group] = entry
+        self.finished[entry.group] = entry
         return entry
 
-
-def _replace(path: Path, content: bytes) -> None:
-    partial = path.with_name(path.name + ".part")
-    with open(partial, "wb") as handle:
-        handle.write(content)
-        handle.flush()
-        os.fsync(handle.fileno())
-    os.replace(partial, path)
-    sync_folder(path.parent)
-
-
-def write_json(path: Path, content: object) -> None:
-    """Write JSON so that the file is whole or not there."""
-    try:
-        _replace(path, (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
-    except OSError as error:
-        raise IoError(f"cannot write {path}: {error.strerror or error}; free space or choose another folder") from error
+    def _require_new(self, group: int) -> None:
+        if group in self.finished:
+            raise InvalidArgument(f"group {group} is finished already in {self._study}; each group is written once")

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import json
 import os
 import platform
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
@@ -13,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from modalconflict.errors import IoError
 from modalconflict.folders import claim_folder
-from modalconflict.records.files import file_sha256
+from modalconflict.records.files import file_sha256, write_json
+from modalconflict.records.journal import JOURNAL, PARTS
+from modalconflict.records.lock import LOCK, StudyLock
 from modalconflict.records.reading import STUDY, is_study, study_information
 from modalconflict.records.schema import FORMAT_VERSION
-from modalconflict.records.writing import write_json
 
 if TYPE_CHECKING:
     from modalconflict.api.study import ApiOptions
@@ -66,39 +71,79 @@ def describe(model: Any, bundle: Path | None, dataset: Any, options: Options | A
             "transformers": _version("transformers"),
             "python": platform.python_version(),
         },
-        "machine": {"system": platform.platform(), "processor": _processor(), "cpus": os.cpu_count()},
+        "machine": _machine(),
         "begun": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "calls": [],
     }
 
 
-def open_folder(out: Path, information: dict[str, Any], resume: bool) -> None:
-    """Make the study's folder, or check that the one there may be continued.
+def fingerprint(information: dict[str, Any]) -> str:
+    """Sha256 over what makes a study this study and no other; every part of its records carries it."""
+    values = [_at(information, keys) for keys in _IDENTITY]
+    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
 
-    With `resume`, `information` takes over when the study began and its earlier calls.
+
+@contextmanager
+def open_folder(out: Path, information: dict[str, Any], resume: bool) -> Iterator[None]:
+    """Hold the study's folder for this process: made anew, or found to be the study that may be continued.
+
+    With `resume`, `information` takes over when the study began and its earlier calls. A study that ends before its
+    first group is finished leaves nothing behind.
 
     Raises
     ------
     IoError
         If the folder holds another study (the message names what differs), the same one without `resume`, or
-        anything else.
+        anything else; or another process holds it.
     """
-    if claim_folder(out, "study", is_study):
-        there = study_information(out)
-        different = [".".join(k) for k in _IDENTITY if _at(there, k) != _at(information, k)]
-        if different:
-            details = "; ".join(
-                _difference(k, there, information) for k in _IDENTITY if _at(there, k) != _at(information, k)
-            )
-            raise IoError(f"{out} holds another study ({details}); choose another folder")
-        if not resume:
-            raise IoError(
-                f"{out} holds this study already; continue it by --resume (resume=True) or choose another folder"
-            )
-        information["begun"] = there.get("begun", information["begun"])
-        information["calls"] = there.get("calls", [])
+    made = not out.exists()
+    claim_folder(out, "study", _may_be_study)
+    try:
+        with StudyLock(out):
+            fresh = not is_study(out)
+            if fresh:
+                write_json(out / STUDY, information)
+            else:
+                _require_same(out, information, resume)
+            try:
+                yield
+            except BaseException:
+                if fresh:
+                    _remove_unbegun(out)
+                raise
+    except BaseException:
+        if made:
+            with suppress(OSError):  # it is not empty: there are finished groups, or another process began a study
+                out.rmdir()
+        raise
+
+
+def _may_be_study(out: Path) -> bool:
+    """Whether a folder holds a study, or only what a process killed at a study's first moment leaves."""
+    return is_study(out) or {p.name for p in out.iterdir()} <= {LOCK, f"{STUDY}.part"}
+
+
+def _require_same(out: Path, information: dict[str, Any], resume: bool) -> None:
+    there = study_information(out)
+    different = [k for k in _IDENTITY if _at(there, k) != _at(information, k)]
+    if different:
+        details = "; ".join(_difference(k, there, information) for k in different)
+        raise IoError(f"{out} holds another study ({details}); choose another folder")
+    if not resume:
+        raise IoError(f"{out} holds this study already; continue it by --resume (resume=True) or choose another folder")
+    calls = there.get("calls")
+    information["begun"] = there.get("begun", information["begun"])
+    information["calls"] = calls if isinstance(calls, list) else []
+
+
+def _remove_unbegun(out: Path) -> None:
+    if any((out / PARTS).glob("part-*.parquet")):
         return
-    write_json(out / STUDY, information)
+    with suppress(OSError):
+        for name in (JOURNAL, STUDY):
+            (out / name).unlink(missing_ok=True)
+        if (out / PARTS).is_dir():
+            (out / PARTS).rmdir()
 
 
 def _at(information: dict[str, Any], keys: tuple[str, ...]) -> Any:
@@ -110,7 +155,8 @@ def _at(information: dict[str, Any], keys: tuple[str, ...]) -> Any:
 
 def _difference(keys: tuple[str, ...], there: dict[str, Any], here: dict[str, Any]) -> str:
     if keys == ("options",):
-        old, new = there.get("options") or {}, here["options"]
+        old, new = there.get("options"), here["options"]
+        old = old if isinstance(old, dict) else {}
         return ", ".join(
             f"{k} {old.get(k)} there, {new.get(k)} here" for k in sorted({*old, *new}) if old.get(k) != new.get(k)
         )
@@ -129,6 +175,17 @@ def _version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
+
+
+def _machine() -> dict[str, Any]:
+    """What numbers may depend on besides versions: the processor, the threads, the tensor library's build."""
+    machine: dict[str, Any] = {"system": platform.platform(), "processor": _processor(), "cpus": os.cpu_count()}
+    torch = sys.modules.get("torch")  # a study over HTTP does without
+    if torch is not None:
+        machine["threads"] = torch.get_num_threads()
+        machine["torch_build"] = torch.__config__.show().split("\n", 1)[-1].strip()
+        machine["capability"] = torch.backends.cpu.get_cpu_capability()
+    return machine
 
 
 def _processor() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from modalconflict.errors import InvalidArgument, IoError, ModalConflictError, ModelError
+from modalconflict.records.files import write_json
 from modalconflict.records.schema import record_schema
-from modalconflict.records.writing import RecordWriter, write_json
+from modalconflict.records.writing import RecordWriter
 from modalconflict.runner.answers import given_answer
-from modalconflict.runner.identity import describe, open_folder
+from modalconflict.runner.identity import describe, fingerprint, open_folder
 from modalconflict.runner.indices import further_indices
 from modalconflict.runner.plan import TEXTS, Groups, PlannedRun, plan_group, specification
 from modalconflict.runner.rows import RowContext, failed_records, first_token_differs, records_of
@@ -226,8 +228,8 @@ def run(
     if preparer is None:
         preparer = model.preparer
     information = describe(model, bundle, dataset, options)
-    open_folder(out, information, resume)
-    return _Study(model, preparer, dataset, out, options, information, strict, tuned_lens).run(limit, progress)
+    with open_folder(out, information, resume):
+        return _Study(model, preparer, dataset, out, options, information, strict, tuned_lens).run(limit, progress)
 
 
 def _load_dataset(dataset: Any) -> Any:
@@ -290,29 +292,26 @@ class _Study:
         )
 
     def run(self, limit: int | None, progress: Callable[[Progress], None] | None) -> StudyResult:
-        writer = RecordWriter(self._out)
+        writer = RecordWriter(self._out, fingerprint(self._information))
         groups = Groups(self._table, limit)
         begin, runs, failed = time.perf_counter(), 0, 0
         done = sum(number in writer.finished for number in groups)
-        for number in groups:
-            if number in writer.finished:
-                continue
-            start = time.perf_counter()
-            entry = writer.write(number, self._group(groups.cases(number)), time.perf_counter() - start)
-            done, runs, failed = done + 1, runs + entry.rows, failed + entry.failed
-            if progress is not None:
-                progress(Progress(done, len(groups), runs, failed, time.perf_counter() - begin))
+        try:
+            for number in groups:
+                if number in writer.finished:
+                    continue
+                start = time.perf_counter()
+                table = self._group(groups.cases(number))
+                entry = writer.write(number, table, time.perf_counter() - start)
+                done, runs, failed = done + 1, runs + entry.rows, failed + entry.failed
+                if progress is not None:
+                    progress(Progress(done, len(groups), runs, failed, time.perf_counter() - begin))
+        except BaseException:
+            with suppress(ModalConflictError):  # what stopped the study is what the user must hear
+                self._note_call(runs, time.perf_counter() - begin)
+            raise
         seconds = time.perf_counter() - begin
-        if runs:
-            self._information["calls"].append(
-                {
-                    "runs": runs,
-                    "seconds": round(seconds, 3),
-                    **self._tokens,
-                    "first_token_differs": self._first_token_differs,
-                }
-            )
-            write_json(self._out / "study.json", self._information)
+        self._note_call(runs, seconds)
         entries = writer.finished.values()
         return StudyResult(
             path=self._out,
@@ -325,6 +324,20 @@ class _Study:
             computed_tokens=self._tokens["prefix_tokens"] + self._tokens["suffix_tokens"],
             first_token_differs=self._first_token_differs,
         )
+
+    def _note_call(self, runs: int, seconds: float) -> None:
+        """Enter what this call did in study.json."""
+        if runs == 0:
+            return
+        self._information["calls"].append(
+            {
+                "runs": runs,
+                "seconds": round(seconds, 3),
+                **self._tokens,
+                "first_token_differs": self._first_token_differs,
+            }
+        )
+        write_json(self._out / "study.json", self._information)
 
     def _group(self, cases: list[dict[str, Any]]) -> pa.Table:
         runs = plan_group(cases, TEXTS[self._options.text], self._options.order)
