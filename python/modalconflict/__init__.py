@@ -83,6 +83,7 @@ _LAZY: dict[str, str] = {
     "beta_binomial_fit": "core.logistic",
     "isotonic_band": "core.isotonic",
     "run": "runner",
+    "record": "recording",
     "analyze": "analysis",
     "load_analysis": "analysis",
     "report": "reporting",

@@ -19,6 +19,7 @@ from modalconflict.analysis.layers import count_switches, layer_bins, lens_table
 from modalconflict.analysis.result import Analysis, ModelAnalysis, versions
 from modalconflict.analysis.statistics import check_level
 from modalconflict.analysis.tiers import following_by_tier, tier_table
+from modalconflict.arrow_tables import as_arrow, is_table
 from modalconflict.errors import InvalidArgument
 from modalconflict.records.reading import is_study, read_records, read_table, study_information
 from modalconflict.records.schema import validate_records
@@ -79,8 +80,9 @@ def analyze(
     Parameters
     ----------
     records
-        One or several of: a study's folder, a .parquet or .csv file, a pyarrow table. Rows are runs (docs/records.md), or
-        joined cases with the columns case_id, h_text, h_vision (nats) and outcome.
+        One or several of: a study's folder, a .parquet or .csv file, a table (Arrow, Polars, pandas, or anything else with
+        ``__arrow_c_stream__``). Rows are runs (docs/records.md), or joined cases with the columns case_id, h_text, h_vision
+        (nats) and outcome.
     uncertainty
         Name of the index; ΔU_rel = 2 (U_t − U_v) / (U_t + U_v), within [−2, 2].
     level
@@ -139,12 +141,12 @@ class _Source:
 
 
 def _sources(records: Any) -> list[_Source]:
-    items = [records] if isinstance(records, (str, Path, pa.Table)) else list(records)
+    items = [records] if isinstance(records, (str, Path)) or is_table(records) else list(records)
     if not items:
         raise InvalidArgument("there are no records to analyse; name at least one study or table")
     found: dict[tuple[str, str, bool], _Source] = {}
     for number, item in enumerate(items):
-        for source in _split(item, f"table {number}" if isinstance(item, pa.Table) else str(item)):
+        for source in _split(item, f"table {number}" if is_table(item) else str(item)):
             key = (source.name, source.sha256, source.minimal)
             if key not in found:
                 found[key] = source
@@ -165,8 +167,8 @@ def _sources(records: Any) -> list[_Source]:
 def _split(item: Any, label: str) -> Iterable[_Source]:
     """The models of one table or study."""
     study = None
-    if isinstance(item, pa.Table):
-        table = item
+    if is_table(item):
+        table = as_arrow(item)
     else:
         path = Path(item)
         study = study_information(path) if is_study(path) else None

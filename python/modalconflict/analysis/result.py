@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from modalconflict.arrow_tables import stream_of
 from modalconflict.errors import InvalidArgument, IoError
 from modalconflict.folders import claim_folder
 from modalconflict.records.writing import write_json
@@ -94,6 +95,10 @@ class ModelAnalysis:
     def balance_point(self) -> BalancePoint:
         """The headline balance point: lapse-logistic, whole groups resampled; status "too_few_cases" if there is nothing to fit."""
         return _balance_point(self.summary["balance_point"]["headline"])
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        """Hand the cases over as an Arrow stream: ``polars.DataFrame(model)``; `tables` are Arrow tables themselves."""
+        return stream_of(self.cases, requested_schema)
 
     def included(self) -> pa.Table:
         """The cases that the law is stated on."""
@@ -180,6 +185,11 @@ class Analysis:
                 f"the analysis holds {len(self.models)} models; use .models[0].balance_point and so on"
             )
         return self.models[0].balance_point
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        """Hand all models' cases over as one Arrow stream, with a column `model` in front."""
+        tables = [m.cases.add_column(0, "model", pa.repeat(pa.scalar(m.name), m.cases.num_rows)) for m in self.models]
+        return stream_of(pa.concat_tables(tables, promote_options="permissive"), requested_schema)
 
     def to_dict(self) -> dict[str, Any]:
         """The content of summary.json: plain numbers, strings, lists and dictionaries."""

@@ -92,6 +92,25 @@ class BalancePoint:
             "replicates_without_crossing": self.replicates_without_crossing,
         }
 
+    def to_xarray(self) -> Any:
+        """The bootstrap's estimates as an ``xarray.Dataset`` in ArviZ's layout; see `modalconflict.core.draws`.
+
+        Returns
+        -------
+        xarray.Dataset
+            ``balance_point`` over (chain, draw); the estimate, its interval and how they were made are its attributes.
+
+        Raises
+        ------
+        InvalidArgument
+            If there are no replicates: method "cir", interval "fieller", or an analysis that was read back.
+        ModuleNotFoundError
+            If xarray is not installed.
+        """
+        from modalconflict.core.draws import balance_draws
+
+        return balance_draws(self)
+
     def __str__(self) -> str:
         if np.isnan(self.estimate):
             return f"balance point: none ({self.status})"

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from modalconflict.arrow_tables import stream_of
 from modalconflict.datasets.manifest import MANIFEST_VERSION, READABLE_VERSIONS, validate_manifest
 from modalconflict.errors import InvalidArgument, IoError
 from modalconflict.pixels import first_line
@@ -52,6 +53,10 @@ class Dataset:
     @property
     def _schema(self) -> pa.Schema:
         return pq.read_schema(self.path / MANIFEST_FILE) if self._read is None else self._read.schema
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        """Hand the manifest over as an Arrow stream: ``polars.DataFrame(data)``, ``pyarrow.table(data)``."""
+        return stream_of(self.table, requested_schema)
 
     @property
     def column_names(self) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.csv
 
+from modalconflict.arrow_tables import as_arrow, is_table
 from modalconflict.errors import InvalidArgument, IoError
 from modalconflict.records.files import read_json
 from modalconflict.records.journal import JOURNAL, PART_KEY, finished_groups
@@ -67,13 +68,14 @@ def read_table(path: Path) -> pa.Table:
         raise IoError(f"{path} is unreadable ({reason}); it may be truncated: write it again") from error
 
 
-def read_records(path: str | Path) -> pa.Table:
-    """Validated records of a study folder or of one file of runs.
+def read_records(path: Any) -> pa.Table:
+    """Validated records of a study folder, of one file of runs, or of a table of them.
 
     Parameters
     ----------
     path
-        A folder with study.json, or a .parquet or .csv file whose rows are runs.
+        A folder with study.json; a .parquet or .csv file whose rows are runs; or a table of them in memory: Arrow, Polars,
+        pandas, or anything else with ``__arrow_c_stream__``.
 
     Returns
     -------
@@ -87,6 +89,8 @@ def read_records(path: str | Path) -> pa.Table:
     InvalidArgument
         If a row breaks the documented format; the message names row and column.
     """
+    if is_table(path):
+        return validate_records(as_arrow(path), "the table")
     path = Path(path)
     if not path.is_dir():
         return validate_records(read_table(path), str(path))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from modalconflict.arrow_tables import stream_of
 from modalconflict.errors import InvalidArgument, IoError, ModalConflictError, ModelError
 from modalconflict.records.files import write_json
 from modalconflict.records.schema import record_schema
@@ -79,6 +80,12 @@ class StudyResult:
     prompt_tokens: int
     computed_tokens: int
     first_token_differs: int = 0
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        """Hand the study's records over as an Arrow stream: ``polars.DataFrame(result)``, ``mc.analyze(result)``."""
+        from modalconflict.records.reading import read_records
+
+        return stream_of(read_records(self.path), requested_schema)
 
     def __repr__(self) -> str:
         return f"StudyResult({str(self.path)!r}: {self.groups} groups, {self.runs} runs, {self.failed} failed, {self.seconds:.1f} s)"

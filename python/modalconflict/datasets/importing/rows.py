@@ -1,4 +1,4 @@
-"""Rows of an outside table, one at a time: Parquet, CSV, TSV, JSON, JSON Lines, Arrow, pandas."""
+"""Rows of an outside table, one at a time: Parquet, CSV, TSV, JSON, JSON Lines, Arrow, data frames."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import ijson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from modalconflict.arrow_tables import as_arrow, is_table
 from modalconflict.datasets.importing.cells import printable
 from modalconflict.datasets.importing.images import MAX_BYTES
 from modalconflict.errors import InvalidArgument, IoError
@@ -69,7 +70,7 @@ class Table:
 
 
 def open_table(source: Any) -> Table:
-    """Recognise a table: a path by its suffix, an Arrow table, or a pandas data frame.
+    """Recognise a table: a path by its suffix, an Arrow table, a data frame, or anything with ``__arrow_c_stream__``.
 
     Raises
     ------
@@ -87,9 +88,8 @@ def open_table(source: Any) -> Table:
             raise IoError(f"the table '{path}' does not exist; name a {suffix} file")
         columns = _header(path) if suffix in (".parquet", ".csv", ".tsv") else None
         return Table(path.name, path, _once(columns, path.name), None)
-    if isinstance(source, pa.RecordBatch):
-        source = pa.Table.from_batches([source])
-    if isinstance(source, pa.Table):
+    if isinstance(source, (pa.Table, pa.RecordBatch)):
+        source = as_arrow(source)
         return Table("the Arrow table", None, _once(source.column_names, "the Arrow table"), source)
     if hasattr(source, "iloc") and hasattr(source, "columns"):
         names = list(source.columns)
@@ -97,7 +97,12 @@ def open_table(source: Any) -> Table:
         if odd is not None:
             raise InvalidArgument(f"the data frame's column {odd!r} has no name; name the columns by text")
         return Table("the data frame", None, _once(names, "the data frame"), source)
-    raise InvalidArgument(f"a {type(source).__name__} is no table; give a path, an Arrow table or a pandas data frame")
+    if is_table(source):
+        source = as_arrow(source)
+        return Table("the table", None, _once(source.column_names, "the table"), source)
+    raise InvalidArgument(
+        f"a {type(source).__name__} is no table; give a path, an Arrow table, a data frame or anything with __arrow_c_stream__"
+    )
 
 
 def read_json_array(path: Path, prefix: str) -> Iterator[Row]:

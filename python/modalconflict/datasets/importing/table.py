@@ -31,7 +31,7 @@ def from_table(
 
     Parameters
     ----------
-    table : path, pyarrow.Table or pandas.DataFrame
+    table : path, pyarrow.Table, pandas.DataFrame, or anything with ``__arrow_c_stream__`` (Polars, DuckDB …)
         Parquet, CSV, TSV, JSON (a list of objects) or JSON Lines by the path's suffix. Read row by row.
     columns : mapping, optional
         Field to column. Fields: ``image`` (a path below `images`, the file's bytes, or Hugging Face's {bytes, path}),
