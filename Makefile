@@ -22,12 +22,13 @@ SOURCES := $(shell find CMakeLists.txt cmake pyproject.toml include src bindings
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-cpp test-python test-consumer docs soak lint bench clean
+.PHONY: help demo test test-cpp test-python test-consumer notebooks docs soak lint bench clean
 help:
 	@echo 'make demo   build everything and run a conflict study on the embedded model; ends by naming its report'
 	@echo 'make test   build everything and run all tests'
 	@echo 'make soak   the tests and simulations that take hours: interval coverage at 1,000 replicates and the like'
-	@echo 'make docs   build the documentation, warnings as errors'
+	@echo 'make docs   build the documentation with its notebooks run, warnings as errors'
+	@echo 'make notebooks   run the notebooks alone'
 	@echo 'make lint   ruff and mypy'
 	@echo 'make bench  benchmarks beside their peers, JSON lines'
 	@echo 'make clean  remove build output (the virtual environment stays)'
@@ -87,25 +88,36 @@ test-cpp: build/release/build.ninja
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cmake --build --preset release -j $(JOBS)
 	$(BIN)/ctest --preset release -j $(JOBS)
 
-# Outside projects that find the installed package: one must do without torch and OpenCV.
-test-consumer: test-cpp
-	@rm -rf build/install build/consumer
+# What an outside project finds; the notebook on C++ builds against it.
+build/.prefix: build/release/build.ninja $(SOURCES)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cmake --build --preset release -j $(JOBS)
+	@rm -rf build/install
 	$(BIN)/cmake --install build/release >/dev/null
-	@for c in core dataset lens; do \
-	  without=''; [ $$c = lens ] || without='-DCMAKE_DISABLE_FIND_PACKAGE_Torch=ON -DCMAKE_DISABLE_FIND_PACKAGE_Python=ON'; \
+	@touch $@
+
+# Outside projects that find the installed package: one must do without torch and OpenCV.
+test-consumer: test-cpp build/.prefix
+	@rm -rf build/consumer
+	@for c in core dataset lens readme; do \
+	  without=''; case $$c in lens|readme) ;; *) without='-DCMAKE_DISABLE_FIND_PACKAGE_Torch=ON -DCMAKE_DISABLE_FIND_PACKAGE_Python=ON' ;; esac; \
 	  [ $$c = dataset ] || without="$$without -DCMAKE_DISABLE_FIND_PACKAGE_OpenCV=ON"; \
 	  PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cmake -S tests/consumer/$$c -B build/consumer/$$c -G Ninja $$without \
 	    -DCMAKE_PREFIX_PATH=$(CURDIR)/build/install -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python >/dev/null; \
 	  PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cmake --build build/consumer/$$c >/dev/null; \
-	  build/consumer/$$c/consumer; \
+	  [ $$c = readme ] || build/consumer/$$c/consumer; \
 	done
 
 test-python: build/.installed | build/.browser
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 # The site in docs/_build/html; a warning, a broken internal link or a notebook that fails is an error.
-docs: build/.installed
-	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
+docs: build/.installed build/.prefix
+	PATH="$(CURDIR)/$(BIN):$$PATH" MODALCONFLICT_RUN_NOTEBOOKS=1 MODALCONFLICT_PREFIX=$(CURDIR)/build/install \
+	  $(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
+
+# The same notebooks without the site. `make test` runs them through docs, which shows their output; twice would be twice the time.
+notebooks: build/.installed build/.prefix
+	PATH="$(CURDIR)/$(BIN):$$PATH" MODALCONFLICT_PREFIX=$(CURDIR)/build/install $(BIN)/python -m pytest --nbmake examples/notebooks
 
 # Tests marked soak are left out of `make test`; the coverage run picks up where it was cut off.
 soak: build/.installed

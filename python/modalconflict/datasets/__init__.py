@@ -9,6 +9,7 @@ from modalconflict.datasets.card import card, summary
 from modalconflict.datasets.color import color_recognition
 from modalconflict.datasets.config import from_config
 from modalconflict.datasets.dataset import Dataset, load
+from modalconflict.datasets.harnesses import to_lmms_eval, to_vlmevalkit
 from modalconflict.datasets.hf import from_hf, to_hf
 from modalconflict.datasets.imagefolder import to_imagefolder
 from modalconflict.datasets.importing import (
@@ -46,5 +47,7 @@ __all__ = [
     "summary",
     "to_hf",
     "to_imagefolder",
+    "to_lmms_eval",
+    "to_vlmevalkit",
     "validate_manifest",
 ]

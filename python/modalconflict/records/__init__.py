@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from modalconflict.records.harness import from_lmms_eval
 from modalconflict.records.journal import JournalEntry, finished_groups, read_journal
 from modalconflict.records.lock import StudyLock
 from modalconflict.records.reading import is_study, read_records, study_information
@@ -24,6 +25,7 @@ __all__ = [
     "RecordWriter",
     "StudyLock",
     "finished_groups",
+    "from_lmms_eval",
     "is_study",
     "lens_rows",
     "read_journal",
