@@ -1,4 +1,4 @@
-# make demo | test | soak | lint | bench | docs | clean.  demo and test do all the set-up by themselves.
+# make demo | test | soak | lint | stubs | bench | docs | clean.  demo and test do all the set-up by themselves.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -22,14 +22,15 @@ SOURCES := $(shell find CMakeLists.txt cmake pyproject.toml include src bindings
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-cpp test-python test-consumer notebooks docs soak lint bench clean
+.PHONY: help demo test test-cpp test-python test-consumer notebooks docs soak lint stubs bench clean
 help:
 	@echo 'make demo   build everything and run a conflict study on the embedded model; ends by naming its report'
 	@echo 'make test   build everything and run all tests'
 	@echo 'make soak   the tests and simulations that take hours: interval coverage at 1,000 replicates and the like'
 	@echo 'make docs   build the documentation with its notebooks run, warnings as errors'
 	@echo 'make notebooks   run the notebooks alone'
-	@echo 'make lint   ruff and mypy'
+	@echo 'make lint   ruff, mypy, and the stubs against the compiled modules'
+	@echo 'make stubs  write the type stubs anew, after a change of a binding or of a public name'
 	@echo 'make bench  benchmarks beside their peers, JSON lines'
 	@echo 'make clean  remove build output (the virtual environment stays)'
 
@@ -78,7 +79,7 @@ build/.installed: build/.venv $(SOURCES)
 demo: build/.installed
 	$(BIN)/modalconflict demo --out $(DEMO_OUT)
 
-test: test-cpp test-consumer test-python docs
+test: test-cpp test-consumer lint test-python docs
 	@echo 'All tests passed.'
 
 build/release/build.ninja: build/.venv CMakePresets.json
@@ -124,9 +125,17 @@ soak: build/.installed
 	$(BIN)/python -m pytest -m soak
 	$(BIN)/python benchmarks/coverage.py --processes $(JOBS) --table
 
+# The stubs are held against what the compiled modules really have.
 lint: build/.installed
-	$(BIN)/ruff check python tests benchmarks
-	$(BIN)/ruff format --check python tests benchmarks
+	$(BIN)/ruff check bindings python tests benchmarks
+	$(BIN)/ruff format --check bindings python tests benchmarks
+	$(BIN)/mypy python/modalconflict
+	cd build && ../$(BIN)/python -m mypy.stubtest --mypy-config-file ../pyproject.toml \
+	  modalconflict._core modalconflict._dataset modalconflict._lens
+
+# After a change of a binding or of a public name; the stubs are committed.
+stubs: build/.installed
+	$(BIN)/python bindings/generate_stubs.py
 
 bench: build/.installed
 	@for b in benchmarks/bench_*.py; do $(BIN)/python $$b; done

@@ -74,7 +74,7 @@ void bind_comparison(py::module_& m) {
             auto fit = unlocked([&] {
                 return isotonic_surface(view(values), view(weights), rows, columns, increasing_rows, increasing_columns);
             });
-            return to_array(std::move(fit)).reshape({values.shape(0), values.shape(1)});
+            return py::array_t<double>(to_array(std::move(fit)).reshape({values.shape(0), values.shape(1)}));
         },
         py::arg("values"), py::arg("weights"), py::arg("increasing_rows"), py::arg("increasing_columns"));
     m.def(

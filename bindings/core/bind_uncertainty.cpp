@@ -4,8 +4,9 @@
 #include <modalconflict/core/uncertainty.hpp>
 #include <modalconflict/error.hpp>
 
-
 #include <string>
+#include <tuple>
+#include <vector>
 
 namespace modalconflict::bindings {
 namespace {
@@ -52,10 +53,9 @@ void bind_uncertainty(py::module_& m) {
         .def_readwrite("targets", &UncertaintyOptions::targets)
         .def_readwrite("candidates", &UncertaintyOptions::candidates);
     m.def("uncertainty_indices", [] {
-        py::list all;
+        std::vector<std::tuple<std::string, std::string, double, bool, bool>> all;
         for (const auto& info : uncertainty_indices()) {
-            all.append(py::make_tuple(std::string(info.name), std::string(info.range), info.lower_bound,
-                                      info.shift_invariant, info.relative_applies));
+            all.emplace_back(info.name, info.range, info.lower_bound, info.shift_invariant, info.relative_applies);
         }
         return all;
     });

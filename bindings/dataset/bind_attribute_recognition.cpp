@@ -5,6 +5,9 @@
 
 #include <pybind11/functional.h>
 #include <pybind11/stl.h>
+#include <pybind11/typing.h>
+
+#include <tuple>
 
 namespace py = pybind11;
 using namespace modalconflict::dataset;
@@ -16,7 +19,9 @@ std::string text_of(T value) {
     return std::string(name(value));
 }
 
-py::tuple triple(const Eigen::Vector3d& v) { return py::make_tuple(v.x(), v.y(), v.z()); }
+using Triple = std::tuple<double, double, double>;
+
+Triple triple(const Eigen::Vector3d& v) { return {v.x(), v.y(), v.z()}; }
 
 std::vector<std::vector<std::string>> patterns(const std::vector<TextTier>& tiers) {
     std::vector<std::vector<std::string>> all;
@@ -51,8 +56,8 @@ void bind_options(py::module_& m) {
                  return o;
              }),
              py::arg("subset") = "shape", py::arg("groups") = defaults.groups, py::arg("seed") = 0, py::kw_only(),
-             py::arg("width") = defaults.width, py::arg("height") = defaults.height, py::arg("tiers") = defaults.tiers,
-             py::arg("texts") = patterns(defaults.texts), py::arg("question") = defaults.question,
+             py::arg("width") = defaults.width, py::arg("height") = defaults.height, py::arg_v("tiers", defaults.tiers, "..."),
+             py::arg_v("texts", patterns(defaults.texts), "..."), py::arg("question") = defaults.question,
              py::arg("min_visible_fraction") = defaults.min_visible_fraction, py::arg("min_visible_pixels") = defaults.min_visible_pixels,
              py::arg("min_distance") = defaults.min_distance, py::arg("margin") = defaults.margin,
              py::arg("camera_jitter") = defaults.camera_jitter, py::arg("lamp_jitter") = defaults.lamp_jitter,
@@ -88,13 +93,13 @@ void bind_scenes(py::module_& m) {
             return all;
         }, "Of each object.")
         .def_property_readonly("pixel_coords", [](const AttributeScene& s) {
-            py::list all;
-            for (const SolidObject& object : s.scene.objects) all.append(triple(project(s.scene, object.center())));
+            std::vector<Triple> all;
+            for (const SolidObject& object : s.scene.objects) all.push_back(triple(project(s.scene, object.center())));
             return all;
         }, "Column, row and depth of each object's centre.")
         .def_property_readonly("directions", [](const AttributeScene& s) {
             const Directions d = directions(s.scene.camera);
-            py::dict all;
+            py::typing::Dict<std::string, Triple> all;
             all["right"] = triple(d.right);
             all["left"] = triple(d.left);
             all["front"] = triple(d.front);
@@ -103,7 +108,7 @@ void bind_scenes(py::module_& m) {
         })
         .def_property_readonly("relationships", [](const AttributeScene& s) {
             const auto found = relationships(s.scene);
-            py::dict all;
+            py::typing::Dict<std::string, std::vector<std::vector<int>>> all;
             all["right"] = found[0];
             all["left"] = found[1];
             all["front"] = found[2];
@@ -163,6 +168,9 @@ void modalconflict::bindings::bind_attribute_recognition(py::module_& m) {
         const auto things = entities(answer == "metal" ? Material::metal : Material::rubber);
         return std::vector<std::string>(things.begin(), things.end());
     }, py::arg("answer"), "Things of the world known for a shape or a material, with their article.");
-    m.def("write_attribute_images", &write_attribute_images, py::arg("options"), py::arg("folder"), py::arg("threads") = 0,
-          py::arg("progress") = nullptr, py::arg("first") = 0, py::arg("count") = -1, py::call_guard<py::gil_scoped_release>());
+    m.def("write_attribute_images", [](const AttributeRecognitionOptions& options, const std::string& folder, int threads,
+                                       const modalconflict::bindings::Progress& progress, std::int64_t first, std::int64_t count) {
+        return write_attribute_images(options, folder, threads, progress.value_or(nullptr), first, count);
+    }, py::arg("options"), py::arg("folder"), py::arg("threads") = 0, py::arg("progress") = py::none(), py::arg("first") = 0,
+       py::arg("count") = -1, py::call_guard<py::gil_scoped_release>());
 }

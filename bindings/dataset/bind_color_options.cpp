@@ -72,8 +72,8 @@ void modalconflict::bindings::bind_color_options(py::module_& m) {
                  return options;
              }),
              py::arg("groups") = 400, py::arg("seed") = 0, py::arg("min_visible_fraction") = 0.6, py::kw_only(),
-             py::arg("tiers") = color_vision_tiers(), py::arg("colors") = color_palette(),
-             py::arg("shapes") = shape_names(all_shapes()), py::arg("texts") = patterns(color_text_tiers()),
+             py::arg_v("tiers", color_vision_tiers(), "..."), py::arg_v("colors", color_palette(), "..."),
+             py::arg_v("shapes", shape_names(all_shapes()), "..."), py::arg_v("texts", patterns(color_text_tiers()), "..."),
              py::arg("question") = ColorRecognitionOptions{}.question)
         .def_readonly("groups", &ColorRecognitionOptions::groups)
         .def_readonly("seed", &ColorRecognitionOptions::seed)
@@ -84,6 +84,6 @@ void modalconflict::bindings::bind_color_options(py::module_& m) {
         .def_property_readonly("texts", [](const ColorRecognitionOptions& o) { return patterns(o.texts); })
         .def_readonly("question", &ColorRecognitionOptions::question);
 
-    m.attr("CONTROLS") = std::vector<std::string>{std::string(name(Control::text_irrelevant)),
+    m.attr_with_type_hint<std::vector<std::string>>("CONTROLS") = std::vector<std::string>{std::string(name(Control::text_irrelevant)),
                                                   std::string(name(Control::image_irrelevant)), std::string(name(Control::blank_image))};
 }

@@ -51,6 +51,9 @@ void modalconflict::bindings::bind_color_recognition(py::module_& m) {
         .def_readonly("occluded_count", &ColorImageRow::occluded_count)
         .def_readonly("visible_fraction", &ColorImageRow::visible_fraction)
         .def_readonly("pixel_sha256", &ColorImageRow::pixel_sha256);
-    m.def("write_color_images", &write_color_images, py::arg("options"), py::arg("folder"), py::arg("threads") = 0,
-          py::arg("progress") = nullptr, py::arg("first") = 0, py::arg("count") = -1, py::call_guard<py::gil_scoped_release>());
+    m.def("write_color_images", [](const ColorRecognitionOptions& options, const std::string& folder, int threads,
+                                   const modalconflict::bindings::Progress& progress, std::int64_t first, std::int64_t count) {
+        return write_color_images(options, folder, threads, progress.value_or(nullptr), first, count);
+    }, py::arg("options"), py::arg("folder"), py::arg("threads") = 0, py::arg("progress") = py::none(), py::arg("first") = 0,
+       py::arg("count") = -1, py::call_guard<py::gil_scoped_release>());
 }

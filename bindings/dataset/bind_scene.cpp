@@ -40,8 +40,8 @@ py::array_t<std::uint8_t> modalconflict::bindings::as_array(Image image) {
 }
 
 void modalconflict::bindings::bind_scene(py::module_& m) {
-    m.attr("COLORS") = names<kColorCount, Color>();
-    m.attr("SHAPES") = names<kShapeCount, Shape>();
+    m.attr_with_type_hint<std::vector<std::string>>("COLORS") = names<kColorCount, Color>();
+    m.attr_with_type_hint<std::vector<std::string>>("SHAPES") = names<kShapeCount, Shape>();
     m.attr("SUBPIXELS") = kSubpixels;
 
     py::class_<SceneObject>(m, "SceneObject", "One flat figure; coordinates and side in 1/16 pixel.")

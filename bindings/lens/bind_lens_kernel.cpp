@@ -78,10 +78,10 @@ py::array_t<T> array_of(const std::vector<T>& values, std::vector<py::ssize_t> s
     return array;
 }
 
-py::dict dict_of(const LensReads& reads, const LensOptions& options) {
+Named dict_of(const LensReads& reads, const LensOptions& options) {
     const auto n = static_cast<py::ssize_t>(reads.rows);
     const auto k = static_cast<py::ssize_t>(reads.top_k);
-    py::dict result;
+    Named result;
     result["finite"] = array_of(reads.finite, {n}).attr("astype")("bool");
     result["entropy"] = array_of(reads.entropy, {n});
     result["varentropy"] = array_of(reads.varentropy, {n});
@@ -102,13 +102,13 @@ py::dict dict_of(const LensReads& reads, const LensOptions& options) {
     return result;
 }
 
-py::dict read_lens_arrays(const Array<float>& hidden, const py::array& weight, const std::string& type,
-                          const std::optional<Array<float>>& bias, double scale, std::optional<double> softcap,
-                          const std::string& kind, const std::optional<Array<float>>& norm_weight,
-                          const std::optional<Array<float>>& norm_bias, double norm_eps, double norm_offset,
-                          const Array<std::uint8_t>& normed, const Array<std::int64_t>& final_row,
-                          const Array<std::int64_t>& tokens, const Array<std::int64_t>& group_offsets,
-                          const Array<std::int64_t>& row_groups, const LensOptions& options) {
+Named read_lens_arrays(const Array<float>& hidden, const py::array& weight, const std::string& type,
+                       const std::optional<Array<float>>& bias, double scale, std::optional<double> softcap,
+                       const std::string& kind, const std::optional<Array<float>>& norm_weight,
+                       const std::optional<Array<float>>& norm_bias, double norm_eps, double norm_offset,
+                       const Array<std::uint8_t>& normed, const Array<std::int64_t>& final_row,
+                       const Array<std::int64_t>& tokens, const Array<std::int64_t>& group_offsets,
+                       const Array<std::int64_t>& row_groups, const LensOptions& options) {
     require_axes(weight, 2, "weight");
     Unembedding unembedding;
     unembedding.weight = {weight.data(), weight_type(type), weight.shape(0), weight.shape(1)};
@@ -131,9 +131,9 @@ py::dict read_lens_arrays(const Array<float>& hidden, const py::array& weight, c
     return dict_of(reads, options);
 }
 
-py::dict reduce_logits_arrays(const Array<float>& logits, const Array<std::int64_t>& final_row,
-                              const Array<std::int64_t>& tokens, const Array<std::int64_t>& group_offsets,
-                              const Array<std::int64_t>& row_groups, const LensOptions& options) {
+Named reduce_logits_arrays(const Array<float>& logits, const Array<std::int64_t>& final_row,
+                           const Array<std::int64_t>& tokens, const Array<std::int64_t>& group_offsets,
+                           const Array<std::int64_t>& row_groups, const LensOptions& options) {
     const LensRows rows = rows_of(logits, Array<std::uint8_t>(0), final_row, tokens, group_offsets, row_groups);
     LensReads reads;
     {

@@ -71,9 +71,9 @@ std::shared_ptr<const TunedLens> tuned_lens(const py::object& lens) {
     return result;
 }
 
-py::dict reads_dict(PackReads&& reads, const RunOptions& options) {
+Named reads_dict(PackReads&& reads, const RunOptions& options) {
     const py::ssize_t n = reads.runs, rows = reads.rows, k = reads.top_k;
-    py::dict out;
+    Named out;
     out["entropy"] = take(std::move(reads.entropy), {n, rows});
     out["kl_final"] = take(std::move(reads.kl_final), {n, rows});
     out["top_ids"] = take(std::move(reads.top_ids), {n, rows, k});
@@ -110,7 +110,7 @@ py::dict reads_dict(PackReads&& reads, const RunOptions& options) {
     return out;
 }
 
-py::dict info_of(const Bundle& bundle) {
+Named info_of(const Bundle& bundle) {
     py::dict sizes;
     sizes["hidden"] = bundle.sizes.hidden;
     sizes["layers"] = bundle.sizes.layers;
@@ -119,7 +119,7 @@ py::dict info_of(const Bundle& bundle) {
     sizes["kv_heads"] = bundle.sizes.kv_heads;
     sizes["head_dim"] = bundle.sizes.head_dim;
     sizes["max_positions"] = bundle.sizes.max_positions;
-    py::dict info;
+    Named info;
     info["family"] = bundle.family;
     info["source"] = bundle.source;
     info["dtype"] = std::string(name(bundle.dtype));
@@ -132,8 +132,8 @@ py::dict info_of(const Bundle& bundle) {
     return info;
 }
 
-py::dict run_model(const Model& model, const py::object& pack, const std::vector<HookTuple>& hook_tuples,
-                   const RunOptions& options) {
+Named run_model(const Model& model, const py::object& pack, const std::vector<HookTuple>& hook_tuples,
+                const RunOptions& options) {
     std::vector<py::array> owners;
     std::vector<Hook> hooks;
     for (const auto& [function, layers, positions, listed, generated] : hook_tuples) {

@@ -1,6 +1,6 @@
-"""Statistics in C++: the functions behind modalconflict's Python API. Arrays in, arrays or plain structs out."""
-
-from __future__ import annotations
+"""
+Statistics in C++: the functions behind modalconflict's Python API. Arrays in, arrays or plain structs out.
+"""
 
 import collections.abc
 import typing
@@ -85,6 +85,16 @@ class UncertaintyOptions:
     def temperature(self, arg0: typing.SupportsFloat | typing.SupportsIndex) -> None: ...
 
 class MonotoneFit:
+    def __getstate__(self) -> tuple[list[float], list[float], list[float], bool]: ...
+    def __setstate__(
+        self,
+        arg0: tuple[
+            collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex],
+            collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex],
+            collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex],
+            bool,
+        ],
+    ) -> None: ...
     def predict(
         self, arg0: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]
     ) -> numpy.typing.NDArray[numpy.float64]: ...
@@ -122,6 +132,31 @@ class LogisticOptions:
     def upper_lapse(self, arg0: typing.SupportsFloat | typing.SupportsIndex | None) -> None: ...
 
 class LogisticFit:
+    def __getstate__(
+        self,
+    ) -> tuple[
+        tuple[float, float, float, float, float, float, float],
+        tuple[bool, bool, bool, bool],
+        int,
+        typing.Annotated[list[float], "FixedSize(16)"],
+    ]: ...
+    def __setstate__(
+        self,
+        arg0: tuple[
+            tuple[
+                typing.SupportsFloat | typing.SupportsIndex,
+                typing.SupportsFloat | typing.SupportsIndex,
+                typing.SupportsFloat | typing.SupportsIndex,
+                typing.SupportsFloat | typing.SupportsIndex,
+                typing.SupportsFloat | typing.SupportsIndex,
+                typing.SupportsFloat | typing.SupportsIndex,
+                typing.SupportsFloat | typing.SupportsIndex,
+            ],
+            tuple[bool, bool, bool, bool],
+            typing.SupportsInt | typing.SupportsIndex,
+            typing.Annotated[collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], "FixedSize(16)"],
+        ],
+    ) -> None: ...
     def predict(
         self, arg0: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]
     ) -> numpy.typing.NDArray[numpy.float64]: ...
@@ -171,7 +206,7 @@ class IntervalKind:
     @typing.overload
     def __eq__(self, other: IntervalKind) -> bool: ...
     @typing.overload
-    def __eq__(self, other: typing.Any) -> bool: ...
+    def __eq__(self, other: object) -> bool: ...
     def __getstate__(self) -> int: ...
     def __hash__(self) -> int: ...
     def __index__(self) -> int: ...
@@ -180,10 +215,8 @@ class IntervalKind:
     @typing.overload
     def __ne__(self, other: IntervalKind) -> bool: ...
     @typing.overload
-    def __ne__(self, other: typing.Any) -> bool: ...
-    def __repr__(self) -> str: ...
+    def __ne__(self, other: object) -> bool: ...
     def __setstate__(self, state: typing.SupportsInt | typing.SupportsIndex) -> None: ...
-    def __str__(self) -> str: ...
     @property
     def name(self) -> str: ...
     @property
@@ -385,7 +418,7 @@ def isotonic_surface(
     weights: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
     increasing_rows: bool,
     increasing_columns: bool,
-) -> numpy.ndarray: ...
+) -> numpy.typing.NDArray[numpy.float64]: ...
 def likelihood_ratio_quantile(level: typing.SupportsFloat | typing.SupportsIndex) -> float: ...
 def log_uncertainty_ratio(
     u_text: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
@@ -459,7 +492,7 @@ def uncertainty_from_probs(
     options: UncertaintyOptions,
     threads: typing.SupportsInt | typing.SupportsIndex,
 ) -> numpy.typing.NDArray[numpy.float64]: ...
-def uncertainty_indices() -> list[typing.Any]: ...
+def uncertainty_indices() -> list[tuple[str, str, float, bool, bool]]: ...
 def violation_test(
     x: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
     y: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],

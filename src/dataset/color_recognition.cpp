@@ -60,8 +60,8 @@ public:
         const int side = side_between(tier.target_side_min, tier.target_side_max);
         target_ = {group.target, answer, center(tier.width, side), center(tier.height, side), side};
         target_cover_ = cover(target_, tier.width, tier.height);
-        owned_ = target_cover_.alpha >= kOwned;
-        hidden_ = cv::Mat::zeros(owned_.size(), CV_8UC1);
+        owned_ = owned_pixels(target_cover_.alpha);
+        hidden_ = cv::Mat(owned_.size(), CV_8UC1, cv::Scalar(0));
         boxes_.push_back(target_cover_.box);
     }
 
@@ -122,9 +122,9 @@ private:
         const cv::Rect common = target_cover_.box & box;
         if (common.empty()) return {};
         const Coverage theirs = cover(object, tier_.width, tier_.height);
-        cv::Mat shared = cv::Mat::zeros(owned_.size(), CV_8UC1);
+        cv::Mat shared(owned_.size(), CV_8UC1, cv::Scalar(0));
         const cv::Rect inside = common - target_cover_.box.tl();
-        cv::bitwise_and(owned_(inside), theirs.alpha(common - theirs.box.tl()) >= kOwned, shared(inside));
+        cv::bitwise_and(owned_(inside), owned_pixels(theirs.alpha(common - theirs.box.tl())), shared(inside));
         return cv::countNonZero(shared) > 0 ? shared : cv::Mat{};
     }
     bool stays_visible(const cv::Mat& shared) {

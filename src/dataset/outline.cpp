@@ -93,7 +93,7 @@ Coverage cover(const SceneObject& object, int width, int height) {
 
     // Drawn four times as large inside its own box, then counted: cost follows the figure, not the canvas.
     constexpr int kScale = 4;
-    cv::Mat samples = cv::Mat::zeros(box.height * kScale, box.width * kScale, CV_8UC1);
+    cv::Mat samples(box.height * kScale, box.width * kScale, CV_8UC1, cv::Scalar(0));
     std::vector<cv::Point> points;
     for (const cv::Point& corner : outline(object.shape)) {
         // In 1/16 px of the picture, hence 1/4 of a sample; rounded to whole samples.
@@ -120,6 +120,12 @@ Coverage cover(const SceneObject& object, int width, int height) {
         }
     }
     return {box, alpha};
+}
+
+cv::Mat owned_pixels(const cv::Mat& alpha) {
+    cv::Mat owned;
+    cv::compare(alpha, static_cast<double>(kOwned), owned, cv::CMP_GE);
+    return owned;
 }
 
 }  // namespace modalconflict::dataset

@@ -22,4 +22,8 @@ inline constexpr int kOwned = 8;
 
 [[nodiscard]] Coverage cover(const SceneObject& object, int width, int height);
 
+/// Mask (255 or 0) of the pixels that belong to the figure. By cv::compare: an expression such as `alpha >= kOwned`
+/// links the whole of OpenCV's matrix algebra, and LAPACK with it.
+[[nodiscard]] cv::Mat owned_pixels(const cv::Mat& alpha);
+
 }  // namespace modalconflict::dataset

@@ -57,7 +57,7 @@ SceneMeasure measure(const Scene& scene) {
     const Coverage target = cover(scene.objects[scene.target], scene.width, scene.height);
     SceneMeasure result;
     if (target.box.empty()) return {0, 0.0};
-    cv::Mat owned = target.alpha >= kOwned;
+    const cv::Mat owned = owned_pixels(target.alpha);
     cv::Mat visible = owned.clone();
     const int total = cv::countNonZero(owned);
     for (std::size_t i = 0; i < scene.objects.size(); ++i) {
@@ -66,7 +66,7 @@ SceneMeasure measure(const Scene& scene) {
         if (shared.empty()) continue;
         const Coverage other = cover(scene.objects[i], scene.width, scene.height);
         const cv::Rect in_target = shared - target.box.tl();
-        const cv::Mat theirs = other.alpha(shared - other.box.tl()) >= kOwned;
+        const cv::Mat theirs = owned_pixels(other.alpha(shared - other.box.tl()));
         cv::Mat both;
         cv::bitwise_and(owned(in_target), theirs, both);
         if (cv::countNonZero(both) == 0) continue;

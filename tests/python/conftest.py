@@ -8,7 +8,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 # No test may depend on a network.
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-from hypothesis import settings  # noqa: E402
+from hypothesis import settings
 
 # The same examples on every run of continuous integration; new ones at every desk.
 settings.register_profile("ci", derandomize=True)

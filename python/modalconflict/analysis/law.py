@@ -151,7 +151,7 @@ def one_balance_point(
             "flags": [],
         }
     several = len(np.unique(groups)) > 1
-    extra = {"replicates": options.replicates} if method == "logistic" else {}
+    extra: dict[str, Any] = {"replicates": options.replicates} if method == "logistic" else {}
     point = balance_point(
         x,
         y,

@@ -53,7 +53,7 @@ def _bytes_needed(file: pq.ParquetFile) -> int:
         for g in range(metadata.num_row_groups)
         for c in range(metadata.num_columns)
     )
-    return int(metadata.num_rows) * width // 8 + uncompressed
+    return int(metadata.num_rows * width // 8 + uncompressed)
 
 
 def _row_bits(kind: pa.DataType) -> int:

@@ -1,0 +1,3 @@
+"""What the compiled modules were built against; written by the build."""
+
+TORCH_VERSION: str
