@@ -1,6 +1,4 @@
-"""
-Statistics in C++: the functions behind modalconflict's Python API. Arrays in, arrays or plain structs out.
-"""
+"""Statistics in C++: the functions behind modalconflict's Python API. Arrays in, arrays or plain structs out."""
 
 import collections.abc
 import typing
@@ -189,14 +187,13 @@ class LogisticFit:
     def width(self) -> float: ...
 
 class IntervalKind:
-    """
-    Members:
+    """Members:
 
-      percentile
+    percentile
 
-      bca
+    bca
 
-      fieller
+    fieller
     """
 
     __members__: typing.ClassVar[dict[str, IntervalKind]]

@@ -1,6 +1,4 @@
-"""
-Controlled conflict datasets: scenes, pictures and texts from a seed.
-"""
+"""Controlled conflict datasets: scenes, pictures and texts from a seed."""
 
 import collections.abc
 import typing
@@ -49,9 +47,7 @@ __all__: list[str] = [
 ]
 
 class SceneObject:
-    """
-    One flat figure; coordinates and side in 1/16 pixel.
-    """
+    """One flat figure; coordinates and side in 1/16 pixel."""
     def __init__(
         self,
         shape: str,
@@ -66,9 +62,7 @@ class SceneObject:
     def center_y16(self) -> int: ...
     @property
     def color(self) -> str:
-        """
-        Name of one of the six colours, or its hexadecimal value.
-        """
+        """Name of one of the six colours, or its hexadecimal value."""
     @property
     def rgb(self) -> tuple[int, int, int]: ...
     @property
@@ -77,9 +71,7 @@ class SceneObject:
     def side_x16(self) -> int: ...
 
 class Scene:
-    """
-    Figures on a white canvas, drawn back to front.
-    """
+    """Figures on a white canvas, drawn back to front."""
     def __init__(
         self,
         width: typing.SupportsInt | typing.SupportsIndex,
@@ -97,9 +89,7 @@ class Scene:
     def width(self) -> int: ...
 
 class VisionTier:
-    """
-    How hard the images of one visual tier are; sides in pixels.
-    """
+    """How hard the images of one visual tier are; sides in pixels."""
     def __init__(
         self,
         *,
@@ -133,9 +123,7 @@ class VisionTier:
     def width(self) -> int: ...
 
 class NamedColor:
-    """
-    A colour that may be an answer.
-    """
+    """A colour that may be an answer."""
     def __init__(
         self,
         name: str,
@@ -150,9 +138,7 @@ class NamedColor:
     def rgb(self) -> tuple[int, int, int]: ...
 
 class ColorRecognitionOptions:
-    """
-    Settings of the Color Recognition dataset.
-    """
+    """Settings of the Color Recognition dataset."""
     def __init__(
         self,
         groups: typing.SupportsInt | typing.SupportsIndex = 400,
@@ -183,9 +169,7 @@ class ColorRecognitionOptions:
     def tiers(self) -> list[VisionTier]: ...
 
 class ColorGroup:
-    """
-    What a group's images and texts share.
-    """
+    """What a group's images and texts share."""
     @property
     def answer_text(self) -> str: ...
     @property
@@ -200,9 +184,7 @@ class ColorGroup:
     def target(self) -> str: ...
 
 class ColorImageRow:
-    """
-    One picture as it stands on disk.
-    """
+    """One picture as it stands on disk."""
     @property
     def d_v(self) -> int: ...
     @property
@@ -225,9 +207,7 @@ class ColorImageRow:
     def width(self) -> int: ...
 
 class SolidTier:
-    """
-    How hard the images of one visual tier are.
-    """
+    """How hard the images of one visual tier are."""
     def __init__(
         self,
         *,
@@ -243,9 +223,7 @@ class SolidTier:
     def objects_min(self) -> int: ...
 
 class AttributeRecognitionOptions:
-    """
-    Settings of the Attribute Recognition dataset.
-    """
+    """Settings of the Attribute Recognition dataset."""
     def __init__(
         self,
         subset: str = "shape",
@@ -281,9 +259,7 @@ class AttributeRecognitionOptions:
     def width(self) -> int: ...
 
 class SolidObject:
-    """
-    One solid on the ground; lengths in CLEVR's units.
-    """
+    """One solid on the ground; lengths in CLEVR's units."""
     @property
     def color(self) -> str: ...
     @property
@@ -300,9 +276,7 @@ class SolidObject:
     def size(self) -> str: ...
 
 class AttributeScene:
-    """
-    A placed scene and what its picture holds of each object.
-    """
+    """A placed scene and what its picture holds of each object."""
     @property
     def directions(self) -> dict[str, tuple[float, float, float]]: ...
     @property
@@ -313,9 +287,7 @@ class AttributeScene:
     def overlapping(self) -> int: ...
     @property
     def pixel_coords(self) -> list[tuple[float, float, float]]:
-        """
-        Column, row and depth of each object's centre.
-        """
+        """Column, row and depth of each object's centre."""
     @property
     def relationships(self) -> dict[str, list[list[int]]]: ...
     @property
@@ -324,16 +296,12 @@ class AttributeScene:
     def visible_fraction(self) -> float: ...
     @property
     def visible_pixels(self) -> list[int]:
-        """
-        Of each object.
-        """
+        """Of each object."""
     @property
     def width(self) -> int: ...
 
 class AttributeGroup:
-    """
-    What a group's images and texts share.
-    """
+    """What a group's images and texts share."""
     def __init__(
         self,
         *,
@@ -361,9 +329,7 @@ class AttributeGroup:
     def second(self) -> str: ...
 
 class AttributeImageRow:
-    """
-    One picture as it stands on disk, with its scene.
-    """
+    """One picture as it stands on disk, with its scene."""
     @property
     def d_v(self) -> int: ...
     @property
@@ -376,9 +342,7 @@ class AttributeImageRow:
     def scene(self) -> AttributeScene: ...
 
 def attribute_entities(answer: str) -> list[str]:
-    """
-    Things of the world known for a shape or a material, with their article.
-    """
+    """Things of the world known for a shape or a material, with their article."""
 
 def attribute_group(
     options: AttributeRecognitionOptions, index: typing.SupportsInt | typing.SupportsIndex
@@ -391,9 +355,7 @@ def attribute_target(group: AttributeGroup) -> str: ...
 def attribute_text(
     options: AttributeRecognitionOptions, group: AttributeGroup, d_t: typing.SupportsInt | typing.SupportsIndex
 ) -> tuple[str, str, str]:
-    """
-    (text, paraphrase, entity) of a text tier.
-    """
+    """(text, paraphrase, entity) of a text tier."""
 
 def color_group(options: ColorRecognitionOptions, index: typing.SupportsInt | typing.SupportsIndex) -> ColorGroup: ...
 def color_question(options: ColorRecognitionOptions, group: ColorGroup, control: str = "none") -> str: ...
@@ -401,9 +363,7 @@ def color_scene(
     options: ColorRecognitionOptions, group: ColorGroup, d_v: typing.SupportsInt | typing.SupportsIndex
 ) -> Scene: ...
 def color_target(options: ColorRecognitionOptions, group: ColorGroup, control: str = "none") -> str:
-    """
-    The shape that the question names.
-    """
+    """The shape that the question names."""
 
 def color_text(
     options: ColorRecognitionOptions,
@@ -411,29 +371,19 @@ def color_text(
     d_t: typing.SupportsInt | typing.SupportsIndex,
     control: str = "none",
 ) -> tuple[str, str, str]:
-    """
-    (text, paraphrase, entity) of a text tier; entity is empty where the tier names none.
-    """
+    """(text, paraphrase, entity) of a text tier; entity is empty where the tier names none."""
 
 def entities(color: str) -> list[str]:
-    """
-    Things of the world known for a colour, with their article.
-    """
+    """Things of the world known for a colour, with their article."""
 
 def measure(scene: Scene) -> tuple[int, float]:
-    """
-    (distractors that overlap the target, visible share of the target's pixels).
-    """
+    """(distractors that overlap the target, visible share of the target's pixels)."""
 
 def render(scene: Scene) -> numpy.typing.NDArray[numpy.uint8]:
-    """
-    Draw a scene: uint8 array of shape (height, width, 3), RGB.
-    """
+    """Draw a scene: uint8 array of shape (height, width, 3), RGB."""
 
 def render_attribute_scene(scene: AttributeScene) -> numpy.typing.NDArray[numpy.uint8]:
-    """
-    Draw a scene: uint8 array of shape (height, width, 3), RGB.
-    """
+    """Draw a scene: uint8 array of shape (height, width, 3), RGB."""
 
 def write_attribute_images(
     options: AttributeRecognitionOptions,
@@ -452,9 +402,7 @@ def write_color_images(
     count: typing.SupportsInt | typing.SupportsIndex = -1,
 ) -> list[ColorImageRow]: ...
 def write_scene(scene: Scene, path: str) -> str:
-    """
-    Draw a scene into a PNG file; returns the pixels' SHA-256.
-    """
+    """Draw a scene into a PNG file; returns the pixels' SHA-256."""
 
 COLORS: collections.abc.Sequence[str]
 COLOR_TEXT_TIERS: int = 3

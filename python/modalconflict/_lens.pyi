@@ -1,6 +1,4 @@
-"""
-Bundles run in C++, and the logit lens over their hidden states.
-"""
+"""Bundles run in C++, and the logit lens over their hidden states."""
 
 import collections.abc
 import os
@@ -12,9 +10,7 @@ import numpy.typing
 __all__: list[str] = ["LensOptions", "Model", "read_lens", "reduce_logits", "verify_bundle"]
 
 class Model:
-    """
-    A model loaded from a bundle.
-    """
+    """A model loaded from a bundle."""
     def __init__(
         self,
         bundle: os.PathLike[str] | str | bytes,
@@ -45,9 +41,7 @@ class Model:
         renyi_alphas: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex] = [],
         tsallis_orders: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex] = [],
     ) -> dict[str, typing.Any]:
-        """
-        Run a pack (a dict of arrays, or the path of a pack file) and return its reads as a dict of arrays.
-        """
+        """Run a pack (a dict of arrays, or the path of a pack file) and return its reads as a dict of arrays."""
     @property
     def info(self) -> dict[str, typing.Any]: ...
 
@@ -84,9 +78,7 @@ def read_lens(
     row_groups: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
     options: LensOptions,
 ) -> dict[str, typing.Any]:
-    """
-    Rows of hidden states through the unembedding; see modalconflict.lens_kernel.read_lens.
-    """
+    """Rows of hidden states through the unembedding; see modalconflict.lens_kernel.read_lens."""
 
 def reduce_logits(
     logits: typing.Annotated[numpy.typing.ArrayLike, numpy.float32],
@@ -96,11 +88,7 @@ def reduce_logits(
     row_groups: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
     options: LensOptions,
 ) -> dict[str, typing.Any]:
-    """
-    The same reads of logits; see modalconflict.lens_kernel.reduce_logits.
-    """
+    """The same reads of logits; see modalconflict.lens_kernel.reduce_logits."""
 
 def verify_bundle(bundle: os.PathLike[str] | str | bytes) -> None:
-    """
-    Hold every file of a bundle against its size and SHA-256.
-    """
+    """Hold every file of a bundle against its size and SHA-256."""
