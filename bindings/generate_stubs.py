@@ -37,6 +37,8 @@ def stub_of(module: str) -> str:
         text = (Path(folder) / "modalconflict" / f"{module}.pyi").read_text(encoding="utf-8")
     for pattern, replacement in _BARE:
         text = pattern.sub(replacement, text)
+    # pybind11-stubgen makes up a list of the names, which the module does not have.
+    text = re.sub(r"^__all__: .*$", "", text, flags=re.MULTILINE)
     # The types of a module's attributes stand in its annotations, which pybind11-stubgen does not read.
     for name, kind in getattr(importlib.import_module(full), "__annotations__", {}).items():
         text = re.sub(rf"^{name}: .*$", f"{name}: {kind}", text, flags=re.MULTILINE)

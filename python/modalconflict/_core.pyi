@@ -6,53 +6,6 @@ import typing
 import numpy
 import numpy.typing
 
-__all__: list[str] = [
-    "BalanceOptions",
-    "BalancePoint",
-    "Calibration",
-    "IntervalKind",
-    "LogisticFit",
-    "LogisticOptions",
-    "MonotoneFit",
-    "MonotonicityOptions",
-    "UncertaintyOptions",
-    "balance_point",
-    "balance_point_difference",
-    "balance_points_disagree",
-    "beta_binomial_fit",
-    "centered_isotonic_fit",
-    "chi_square_survival",
-    "classify_outcomes",
-    "commitment_layers",
-    "count_oscillations_by_third",
-    "count_outcomes",
-    "crossing_likelihood_ratio",
-    "decompose_following",
-    "expected_calibration_error",
-    "fit_temperature_f32",
-    "fit_temperature_f64",
-    "isotonic_band",
-    "isotonic_fit",
-    "isotonic_regression",
-    "isotonic_surface",
-    "likelihood_ratio_quantile",
-    "log_uncertainty_ratio",
-    "logistic_fit",
-    "permutation_test",
-    "relative_uncertainty",
-    "relative_uncertainty_error",
-    "semantic_entropy",
-    "sequence_surprisal",
-    "spearman",
-    "sufficiency_test",
-    "trend_test",
-    "uncertainty_from_logits_f32",
-    "uncertainty_from_logits_f64",
-    "uncertainty_from_probs",
-    "uncertainty_indices",
-    "violation_test",
-]
-
 class UncertaintyOptions:
     def __init__(self) -> None: ...
     @property

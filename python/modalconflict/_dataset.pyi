@@ -6,46 +6,6 @@ import typing
 import numpy
 import numpy.typing
 
-__all__: list[str] = [
-    "AttributeGroup",
-    "AttributeImageRow",
-    "AttributeRecognitionOptions",
-    "AttributeScene",
-    "COLORS",
-    "COLOR_TEXT_TIERS",
-    "COLOR_VISION_TIERS",
-    "CONTROLS",
-    "ColorGroup",
-    "ColorImageRow",
-    "ColorRecognitionOptions",
-    "NamedColor",
-    "SHAPES",
-    "SUBPIXELS",
-    "Scene",
-    "SceneObject",
-    "SolidObject",
-    "SolidTier",
-    "VisionTier",
-    "attribute_entities",
-    "attribute_group",
-    "attribute_question",
-    "attribute_scene",
-    "attribute_target",
-    "attribute_text",
-    "color_group",
-    "color_question",
-    "color_scene",
-    "color_target",
-    "color_text",
-    "entities",
-    "measure",
-    "render",
-    "render_attribute_scene",
-    "write_attribute_images",
-    "write_color_images",
-    "write_scene",
-]
-
 class SceneObject:
     """One flat figure; coordinates and side in 1/16 pixel."""
     def __init__(

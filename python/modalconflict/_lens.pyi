@@ -7,8 +7,6 @@ import typing
 import numpy
 import numpy.typing
 
-__all__: list[str] = ["LensOptions", "Model", "read_lens", "reduce_logits", "verify_bundle"]
-
 class Model:
     """A model loaded from a bundle."""
     def __init__(
