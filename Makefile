@@ -1,4 +1,4 @@
-# make demo | test | soak | lint | stubs | bench | docs | clean.  demo and test do all the set-up by themselves.
+# make demo | test | soak | lint | stubs | bench | docs | clean | asan | tsan | fuzz-short.  demo and test do all the set-up by themselves.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -17,12 +17,16 @@ SYSTEM_PACKAGES := g++ make ccache python3-dev python3-venv libopencv-dev libeig
   nlohmann-json3-dev libpng-dev libssl-dev doxygen
 # For the tests of the report page alone.
 BROWSER_PACKAGES := chromium fonts-dejavu-core
+# For the fuzzers alone.
+CLANG := 19
+CLANG_PACKAGES := clang-$(CLANG) libclang-rt-$(CLANG)-dev
 SOURCES := $(shell find CMakeLists.txt cmake pyproject.toml include src bindings python -type f \
   -not -name '*.so' -not -path '*/__pycache__/*' 2>/dev/null)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-cpp test-python test-consumer notebooks docs soak lint stubs bench clean
+.PHONY: help demo test test-cpp test-python test-consumer notebooks docs soak lint stubs bench clean \
+  asan tsan fuzz-build fuzz-short fuzz
 help:
 	@echo 'make demo   build everything and run a conflict study on the embedded model; ends by naming its report'
 	@echo 'make test   build everything and run all tests'
@@ -31,6 +35,8 @@ help:
 	@echo 'make notebooks   run the notebooks alone'
 	@echo 'make lint   ruff, mypy, and the stubs against the compiled modules'
 	@echo 'make stubs  write the type stubs anew, after a change of a binding or of a public name'
+	@echo 'make asan   core and dataset under AddressSanitizer and UndefinedBehaviorSanitizer; make tsan: core under ThreadSanitizer'
+	@echo 'make fuzz-short   every C++ parser and statistic against random bytes, ten seconds each'
 	@echo 'make bench  benchmarks beside their peers, JSON lines'
 	@echo 'make clean  remove build output (the virtual environment stays)'
 
@@ -62,6 +68,9 @@ build/.system:
 
 build/.browser: | build/.system
 	$(call install_system,$(BROWSER_PACKAGES))
+
+build/.clang: | build/.system
+	$(call install_system,$(CLANG_PACKAGES))
 
 build/.venv: | build/.system
 	@test -x $(BIN)/python || { echo 'Making the virtual environment $(VENV)'; $(PYTHON) -m venv $(VENV); }
@@ -108,6 +117,34 @@ test-consumer: test-cpp build/.prefix
 	  [ $$c = readme ] || build/consumer/$$c/consumer; \
 	done
 
+# Sanitizers. The whole program of a component runs at once: starting it a test costs more than its tests do.
+# $(call preset,NAME,CMAKE ARGUMENTS) configures once.
+define preset
+	@test -f build/$(1)/build.ninja || PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cmake --preset $(1) \
+	  -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python $(2)
+endef
+
+asan: build/.venv
+	$(call preset,asan)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cmake --build --preset asan -j $(JOBS)
+	@for c in core dataset; do build/asan/tests/cpp/test_$$c --gtest_brief=1; done
+
+tsan: build/.venv
+	$(call preset,tsan)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cmake --build --preset tsan -j $(JOBS)
+	TSAN_OPTIONS=halt_on_error=1 build/tsan/tests/cpp/test_core --gtest_brief=1
+
+# Fuzzing; see docs/fuzzing.md.
+fuzz-build: build/.venv | build/.clang
+	$(call preset,fuzz,-DCMAKE_CXX_COMPILER=clang++-$(CLANG))
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cmake --build --preset fuzz -j $(JOBS)
+
+fuzz-short: fuzz-build
+	$(BIN)/python tests/fuzz/run.py --seconds 10
+
+fuzz: fuzz-build
+	$(BIN)/python tests/fuzz/run.py --runs 10000000 --jobs $(JOBS)
+
 test-python: build/.installed | build/.browser
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
@@ -120,10 +157,11 @@ docs: build/.installed build/.prefix
 notebooks: build/.installed build/.prefix
 	PATH="$(CURDIR)/$(BIN):$$PATH" MODALCONFLICT_PREFIX=$(CURDIR)/build/install $(BIN)/python -m pytest --nbmake examples/notebooks
 
-# Tests marked soak are left out of `make test`; the coverage run picks up where it was cut off.
+# Tests marked soak are left out of `make test`; the fuzzers and the coverage run pick up where they were cut off.
 soak: build/.installed
 	$(BIN)/python -m pytest -m soak
 	$(BIN)/python benchmarks/coverage.py --processes $(JOBS) --table
+	$(MAKE) fuzz
 
 # The stubs are held against what the compiled modules really have.
 lint: build/.installed

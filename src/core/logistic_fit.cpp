@@ -1,5 +1,6 @@
 #include <modalconflict/core/logistic_fit.hpp>
 
+#include "balance_methods.hpp"
 #include "checks.hpp"
 #include "lapse_logistic.hpp"
 #include "standardised.hpp"
@@ -56,17 +57,16 @@ Eigen::Matrix4d covariance(const detail::LapseData& data, const detail::LapseSol
                            const detail::LapseBounds& bounds, std::span<const std::size_t> groups) {
     const Eigen::Matrix4d inverse = detail::inverse_information(solution, bounds);
     if (groups.empty()) return inverse;
-    const std::size_t count = 1 + *std::max_element(groups.begin(), groups.end());
+    std::size_t count = 0;
+    const std::vector<std::size_t> codes = detail::dense_codes(groups, count);  // a caller's code may be any number
     std::vector<Eigen::Vector4d> sums(count, Eigen::Vector4d::Zero());
-    std::vector<bool> seen(count, false);
     for (std::size_t i = 0; i < groups.size(); ++i) {
         const double weight = data.weight.empty() ? 1.0 : data.weight[i];
-        sums[groups[i]] += weight * detail::score(data.x[i], data.y[i], solution.parameters);
-        seen[groups[i]] = true;
+        sums[codes[i]] += weight * detail::score(data.x[i], data.y[i], solution.parameters);
     }
     Eigen::Matrix4d middle = Eigen::Matrix4d::Zero();
     for (const auto& sum : sums) middle += sum * sum.transpose();
-    const double clusters = static_cast<double>(std::count(seen.begin(), seen.end(), true));
+    const double clusters = static_cast<double>(count);
     return inverse * (clusters / std::max(clusters - 1.0, 1.0) * middle) * inverse;
 }
 

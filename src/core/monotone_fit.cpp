@@ -4,9 +4,21 @@
 #include "pava.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <string_view>
 
 namespace modalconflict {
 namespace {
+
+// Ranges whose differences, and those of x times a weight of one, a double holds with room to spare.
+constexpr double kWidest = 1e140, kTallest = 1e300;
+
+void check_spread(std::string_view name, std::span<const double> values, double most) {
+    const auto [low, high] = std::minmax_element(values.begin(), values.end());
+    if (const double range = *high - *low; !(range <= most)) {
+        checks::fail(name, " spans ", range, ": rescale it, differences beyond ", most, " leave the range of a double");
+    }
+}
 
 detail::PooledSample checked_pool(std::span<const double> x, std::span<const double> y,
                                   std::span<const double> weights) {
@@ -15,6 +27,8 @@ detail::PooledSample checked_pool(std::span<const double> x, std::span<const dou
     checks::finite("x", x);
     checks::finite("y", y);
     checks::weights("weights", weights, x.size());
+    check_spread("x", x, kWidest);
+    check_spread("y", y, kTallest);
     return detail::pool(x, y, weights);
 }
 
@@ -38,7 +52,8 @@ double MonotoneFit::predict(double query) const {
     const std::size_t right = static_cast<std::size_t>(std::upper_bound(x.begin(), x.end(), query) - x.begin());
     const std::size_t left = right - 1;
     if (y[left] == y[right]) return y[left];
-    return y[left] + (y[right] - y[left]) * ((query - x[left]) / (x[right] - x[left]));
+    const double value = y[left] + (y[right] - y[left]) * ((query - x[left]) / (x[right] - x[left]));
+    return std::clamp(value, std::min(y[left], y[right]), std::max(y[left], y[right]));
 }
 
 std::optional<double> MonotoneFit::threshold(double level) const {
@@ -90,8 +105,10 @@ std::vector<double> MonotoneFit::predict_smooth(std::span<const double> queries)
         const std::size_t right = static_cast<std::size_t>(std::upper_bound(x.begin(), x.end(), query) - x.begin());
         const std::size_t left = right - 1;
         const double h = x[right] - x[left], t = (query - x[left]) / h, u = 1.0 - t;
-        out[q] = y[left] * (1.0 + 2.0 * t) * u * u + slope[left] * h * t * u * u + y[right] * t * t * (3.0 - 2.0 * t) -
-                 slope[right] * h * t * t * u;
+        const double smooth = y[left] * (1.0 + 2.0 * t) * u * u + slope[left] * h * t * u * u +
+                              y[right] * t * t * (3.0 - 2.0 * t) - slope[right] * h * t * t * u;
+        // Between knots closer than a double's least normal number slopes may overflow: the curve is straight there.
+        out[q] = std::isfinite(smooth) ? std::clamp(smooth, std::min(y[left], y[right]), std::max(y[left], y[right])) : predict(query);
     }
     return out;
 }
@@ -140,7 +157,9 @@ MonotoneFit centered_isotonic_fit(std::span<const double> x, std::span<const dou
         const double origin = pooled.x[block.begin];
         double centre = 0.0;
         for (std::size_t i = block.begin; i < block.end; ++i) centre += pooled.weight[i] * (pooled.x[i] - origin);
-        fit.x.push_back(origin + centre / block.weight);
+        const double knot = origin + centre / block.weight;
+        if (!std::isfinite(knot)) checks::fail("x times weights is too large to be summed: rescale the weights towards one");
+        fit.x.push_back(std::clamp(knot, origin, pooled.x[block.end - 1]));  // products with the least weights round
         fit.y.push_back(block.mean);
         fit.weight.push_back(block.weight);
     }

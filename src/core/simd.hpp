@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <iterator>
 
-#if defined(__GNUC__) && !defined(__clang__)
+#if defined(__GNUC__)
 #pragma GCC diagnostic ignored "-Wpsabi"  // wide vectors never cross a function boundary here: everything is inlined
 #endif
 #define MODALCONFLICT_INLINE inline __attribute__((always_inline))

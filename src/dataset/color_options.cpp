@@ -182,6 +182,9 @@ void validate(const ColorRecognitionOptions& options) {
     if (options.shapes.size() < needed || std::set<Shape>(options.shapes.begin(), options.shapes.end()).size() != options.shapes.size()) {
         refuse("shapes", "must hold " + std::to_string(needed) + " shapes or more, each once: the target's, the helper's and, beside them, the distractors'");
     }
+    for (const Shape shape : options.shapes) {
+        if (static_cast<std::size_t>(shape) >= kShapeCount) refuse("shapes", "holds a value outside the enumeration; use the shapes that it names");
+    }
     check_colors(options.colors, needed);
     check_texts(options);
     if (!has_placeholder(options.question, "target")) refuse("question", "lacks {target}, the shape that is asked about; put it in");

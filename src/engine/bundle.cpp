@@ -1,6 +1,7 @@
 #include <modalconflict/engine/bundle.hpp>
 
 #include "engine/json_field.hpp"
+#include "engine/parse_json.hpp"
 
 #include <modalconflict/engine/sha256.hpp>
 
@@ -167,12 +168,12 @@ Bundle read_bundle(const fs::path& folder) {
     std::ifstream stream(path, std::ios::binary);
     const std::string text{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
     if (!stream) throw IoError("cannot read '" + path.string() + "'; check that it is readable");
-    const auto document = nlohmann::json::parse(text, nullptr, false);
-    if (document.is_discarded()) {
-        throw IoError("'" + path.string() + "' is no valid JSON (truncated?); export the model again");
+    const auto document = parse_json(text);
+    if (!document) {
+        throw IoError("'" + path.string() + "' is no valid JSON (truncated?) or nested without need; export the model again");
     }
 
-    const JsonField root(document, path.string());
+    const JsonField root(*document, path.string());
     if (root.at("format").text() != "modalconflict-bundle") root.at("format").fail("'modalconflict-bundle'");
     if (const auto version = root.at("format_version").integer(1, 1'000'000); version > kBundleFormatVersion) {
         throw IoError("'" + path.string() + "' has format version " + std::to_string(version) + ", this library reads " +

@@ -20,7 +20,7 @@ public:
         : value_(&value), file_(std::move(file)), place_(std::move(place)) {}
 
     [[noreturn]] void fail(const std::string& wanted) const {
-        std::string found = value_->dump();
+        std::string found = value_->dump(-1, ' ', true);  // ASCII alone: cutting it leaves no half character
         if (found.size() > 60) found = found.substr(0, 57) + "...";
         throw IoError("'" + file_ + "': " + (place_.empty() ? "the document" : "field '" + place_ + "'") + " must be " +
                       wanted + ", found " + found + "; export the model again");

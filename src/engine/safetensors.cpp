@@ -1,5 +1,7 @@
 #include <modalconflict/engine/safetensors.hpp>
 
+#include "engine/parse_json.hpp"
+
 #include <modalconflict/error.hpp>
 
 #include <nlohmann/json.hpp>
@@ -101,8 +103,9 @@ void SafetensorsFile::parse_header(const char* begin, std::size_t file_bytes) {
         malformed(path_, "its header claims " + std::to_string(header_bytes) + " bytes in a file of " +
                              std::to_string(file_bytes));
     }
-    const json header = json::parse(begin + kLengthBytes, begin + kLengthBytes + header_bytes, nullptr, false);
-    if (!header.is_object()) malformed(path_, "its header is no JSON object");
+    const auto document = parse_json({begin + kLengthBytes, static_cast<std::size_t>(header_bytes)});
+    if (!document || !document->is_object()) malformed(path_, "its header is no JSON object");
+    const json& header = *document;
 
     const char* data = begin + kLengthBytes + header_bytes;
     const std::uint64_t data_bytes = file_bytes - kLengthBytes - header_bytes;
@@ -172,8 +175,9 @@ void write_safetensors(const std::filesystem::path& path, const std::map<std::st
     // Wide elements first: each tensor then starts at a multiple of its own element size.
     std::vector<const std::pair<const std::string, TensorView>*> order;
     for (const auto& entry : tensors) order.push_back(&entry);
-    std::stable_sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
-        return item_size(a->second.dtype) > item_size(b->second.dtype);
+    std::sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
+        const auto wide = item_size(a->second.dtype), other = item_size(b->second.dtype);
+        return wide != other ? wide > other : a->first < b->first;
     });
     json header = json::object();
     if (!metadata.empty()) header["__metadata__"] = metadata;

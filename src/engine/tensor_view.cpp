@@ -2,6 +2,7 @@
 
 #include <modalconflict/error.hpp>
 
+#include <algorithm>
 #include <array>
 
 namespace modalconflict {
@@ -39,6 +40,8 @@ DType dtype_from_name(std::string_view wanted) {
 }
 
 std::int64_t TensorView::numel() const {
+    // First, for the other extents of an empty tensor are bounded by no file's size.
+    if (std::find(shape.begin(), shape.end(), 0) != shape.end()) return 0;
     std::int64_t count = 1;
     for (const auto extent : shape) count *= extent;
     return count;

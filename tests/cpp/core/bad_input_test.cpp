@@ -146,6 +146,21 @@ TEST(BadInput, Groups) {
     }
 }
 
+TEST(BadInput, GroupCodesMayBeAnyNumbers) {
+    Groups far = kGroups;
+    for (std::size_t& group : far) group = group == 0 ? std::numeric_limits<std::size_t>::max() : group << 40U;
+    for (const Function& function : functions()) {
+        if (function.groups && function.name != "balance_point_difference" && function.name != "decompose_following" &&
+            function.name != "sufficiency_test") {  // whose eight cases are separated whatever the groups
+            EXPECT_NO_THROW(function.call({kX, kY, far})) << function.name;
+        }
+    }
+    // The order of the sums follows the codes, so two runs of a group must not change places: equal to the last bit.
+    Groups spread = kGroups;
+    for (std::size_t& group : spread) group <<= 40U;
+    EXPECT_EQ(mc::logistic_fit(kX, kY, {}, {}, spread).covariance, mc::logistic_fit(kX, kY, {}, {}, kGroups).covariance);
+}
+
 TEST(BadInput, Levels) {
     for (const Function& function : functions()) {
         if (!function.level) continue;

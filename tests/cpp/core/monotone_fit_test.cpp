@@ -4,6 +4,7 @@
 #include "expect_error.hpp"
 
 #include <cmath>
+#include <limits>
 #include <vector>
 
 namespace mc = modalconflict;
@@ -171,4 +172,26 @@ TEST(MonotoneFit, BadInputIsNamed) {
     EXPECT_NAMES(mc::isotonic_fit(Values{1, 2}, Values{1, 0}).threshold(NAN), "level is nan");
     Values out(2);
     EXPECT_NAMES(mc::isotonic_regression(Values{1, 2}, Values{1, 0}, true, out), "weights[1] is 0");
+}
+
+TEST(MonotoneFit, RangesBeyondADoubleAreNamed) {
+    const double far = 1.7e308;
+    EXPECT_NAMES(mc::isotonic_fit(Values{-far, far}, Values{1, 0}), "x spans inf");
+    EXPECT_NAMES(mc::centered_isotonic_fit(Values{0, 1}, Values{far, -far}), "y spans inf");
+    EXPECT_NAMES(mc::centered_isotonic_fit(Values{0, 1e139, 1.0}, Values{0.5, 0.5, 0.5}, Values{1, 1e200, 1}), "x times weights");
+}
+
+TEST(MonotoneFit, KnotsStayInTheirStretchUnderTheLeastWeights) {
+    const double least = std::numeric_limits<double>::denorm_min();
+    const Values x = {0.0, 0.6, 0.6001, 0.61}, y = {0.5, 0.6, 0.5, 0.0};
+    const mc::MonotoneFit fit = mc::centered_isotonic_fit(x, y, Values(4, least));
+    for (std::size_t i = 1; i < fit.x.size(); ++i) EXPECT_LT(fit.x[i - 1], fit.x[i]);
+    EXPECT_LE(fit.x.back(), 0.61);
+}
+
+TEST(MonotoneFit, SmoothCurvesStayBetweenTheirKnotsHoweverClose) {
+    const mc::MonotoneFit fit = mc::isotonic_fit(Values{0.0, 5e-324, 1.0}, Values{1e299, 0.5, 0.0});
+    for (const double value : fit.predict_smooth(Values{0.0, 5e-324, 0.25, 0.5, 1.0})) {
+        EXPECT_TRUE(value >= 0.0 && value <= 1e299) << value;
+    }
 }

@@ -33,6 +33,7 @@ TEST(ColorOptions, DefaultsAreValid) {
 TEST(ColorOptions, RefusalsNameTheField) {
     const std::pair<const char*, std::function<void(ColorRecognitionOptions&)>> cases[] = {
         {"groups", [](auto& o) { o.groups = 0; }},
+        {"shapes holds a value outside", [](auto& o) { o.shapes[1] = static_cast<Shape>(244); }},
         {"min_visible_fraction", [](auto& o) { o.min_visible_fraction = std::numeric_limits<double>::quiet_NaN(); }},
         {"tiers has 0", [](auto& o) { o.tiers.clear(); }},
         {"tiers[2] canvas", [](auto& o) { o.tiers[2].width = 15; }},

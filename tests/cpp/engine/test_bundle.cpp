@@ -68,6 +68,28 @@ TEST_F(BundleFolder, MissingOrUnreadableIsNamed) {
     expect_error<IoError>([&] { (void)read_bundle(path()); }, {"bundle.json", "object"});
 }
 
+TEST_F(BundleFolder, NestedWithoutEndIsRefused) {
+    const std::size_t depth = 1'000'000;
+    std::ofstream(path() / "bundle.json") << "{\"format\": " << std::string(depth, '[') << std::string(depth, ']') << "}";
+    expect_error<IoError>([&] { (void)read_bundle(path()); }, {"bundle.json", "nested"});
+}
+
+TEST_F(BundleFolder, MessagesAreCutBetweenCharacters) {
+    json description = testing::read_description(path());
+    std::string text = "x";
+    for (int i = 0; i < 60; ++i) text += "\u00e9";
+    description["dtype"] = text;
+    write_raw(description);
+    try {
+        (void)read_bundle(path());
+        FAIL() << "no error";
+    } catch (const IoError& error) {
+        const std::string message = error.what();
+        EXPECT_NE(message.find("'dtype'"), std::string::npos) << message;
+        EXPECT_NO_THROW((void)json(message).dump()) << "not UTF-8: " << message;
+    }
+}
+
 TEST_F(BundleFolder, OfANewerFormatIsRefused) {
     json description = testing::read_description(path());
     description["format_version"] = kBundleFormatVersion + 1;

@@ -49,6 +49,20 @@ TEST(Safetensors, WhatIsWrittenIsRead) {
     expect_error<IoError>([&] { (void)file.tensor("z"); }, {"x.safetensors", "'z'"});
 }
 
+TEST(Safetensors, RefusesAHeaderNestedWithoutEnd) {
+    const TemporaryFolder folder;
+    const std::size_t depth = 1'000'000;
+    const std::string header = R"({"a":{"dtype":)" + std::string(depth, '[') + std::string(depth, ']') + "}}";
+    expect_error<IoError>([&] { SafetensorsFile(write_raw(folder, header, 0)); }, {"raw.safetensors", "JSON object"});
+}
+
+TEST(Safetensors, AnEmptyTensorMayHaveExtentsBeyondAnyFile) {
+    const TemporaryFolder folder;
+    const SafetensorsFile file(write_raw(folder, R"({"a":{"dtype":"F32","shape":[4611686018427387904,4,0],"data_offsets":[0,0]}})", 0));
+    EXPECT_EQ(file.tensor("a").numel(), 0);
+    EXPECT_EQ(file.tensor("a").bytes(), 0U);
+}
+
 TEST(Safetensors, ViewsOutliveTheirHandleWithItsStorage) {
     const TemporaryFolder folder;
     const std::vector<float> floats{4.0F};
