@@ -216,6 +216,40 @@ def test_vlmevalkit(tmp_path):
     assert found[2]["image"] == found[3]["image"] != found[0]["image"], "a reference may point ahead"
 
 
+def test_vlmevalkit_references_cost_one_more_reading(tmp_path, monkeypatch):
+    from modalconflict.datasets.importing import rows as reading_rows
+
+    count, colors = 40, ["red", "blue", "green", "purple"]
+    encoded = [base64.b64encode(picture(c, (40, 30))).decode() for c in colors]
+    rows = [{**QUESTION, "index": 1000 + i, "image": encoded[i], "hint": f"ümläut\nin {i}\r\n lines"} for i in range(4)]
+    # Each refers to another row than the one before it, half of them to rows that follow.
+    rows = [{**QUESTION, "index": i, "image": str(1000 + i % 4)} for i in range(count // 2)] + rows
+    rows += [{**QUESTION, "index": i, "image": str(1000 + i % 4)} for i in range(count // 2, count)]
+    path = benchmark(tmp_path / "t.tsv", rows)
+    read = []
+    whole = reading_rows.csv.reader
+
+    def counted(lines, **options):
+        def seen():
+            for line in lines:
+                read.append(line)
+                yield line
+
+        return whole(seen(), **options)
+
+    monkeypatch.setattr(reading_rows.csv, "reader", counted)
+    found = cases(mc.datasets.from_vlmevalkit(path, {"answer_text": "wrong"}, out=tmp_path / "d"))
+    by_number = {c["source"]: c["image"] for c in found}
+    own = [by_number[f"t.tsv#{count // 2 + k}"] for k in range(4)]
+    assert len(set(own)) == 4
+    for i in range(count // 2):
+        assert by_number[f"t.tsv#{i}"] == own[i % 4]
+        assert by_number[f"t.tsv#{count // 2 + 4 + i}"] == own[(i + count // 2) % 4]
+    # The file twice, and the lines of one row a reference; by a search each reference would read half of it again.
+    longest = max(len(str(r["hint"]).splitlines()) + len(str(r["question"]).splitlines()) for r in rows)
+    assert len(read) <= 3 * len(path.read_text(encoding="utf-8").splitlines()) + count * longest
+
+
 def test_vlmevalkit_with_paths(tmp_path):
     (tmp_path / "0.png").write_bytes(picture())
     rows = [{k: v for k, v in QUESTION.items() if k != "image"} | {"image_path": "0.png"}]

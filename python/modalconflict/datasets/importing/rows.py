@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,17 +121,17 @@ def _once(columns: Sequence[str] | None, label: str) -> tuple[str, ...] | None:
 
 def _header(path: Path) -> list[str]:
     if path.suffix.lower() == ".parquet":
-        with _reading(path):
+        with reading(path):
             return list(pq.read_schema(path).names)
-    with _reading(path), open(path, encoding="utf-8-sig", newline="") as handle:
-        first = next(_records(handle, path), None)
+    with reading(path), open(path, encoding="utf-8-sig", newline="") as handle:
+        first = next(records_of_lines(handle, path), None)
     if first is None:
         raise InvalidArgument(f"'{path.name}' is empty; give a table with a header")
     return first
 
 
 def _of_parquet(path: Path, wanted: Sequence[str] | None) -> Iterator[Row]:
-    with _reading(path), pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False) as table:
+    with reading(path), pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False) as table:
         yield from _of_batches(table.iter_batches(_BATCH, columns=list(wanted) if wanted else None), path.name)
 
 
@@ -170,10 +170,10 @@ def _of_pandas(frame: Any, wanted: Sequence[str] | None) -> Iterator[Row]:
             yield first + offset, values
 
 
-def _records(handle: Any, path: Path) -> Iterator[list[str]]:
+def records_of_lines(lines: Iterable[str], path: Path) -> Iterator[list[str]]:
     """Records of a CSV or TSV file; fields may be as long as a picture in base64."""
     tabs = path.suffix.lower() == ".tsv"
-    reader = csv.reader(handle, dialect="excel-tab" if tabs else "excel", strict=True)
+    reader = csv.reader(lines, dialect="excel-tab" if tabs else "excel", strict=True)
     number = -1  # the header
     while True:
         # The limit is the module's, not the reader's: raised for the call alone.
@@ -198,8 +198,8 @@ def _records(handle: Any, path: Path) -> Iterator[list[str]]:
 
 
 def _of_csv(path: Path, columns: Sequence[str]) -> Iterator[Row]:
-    with _reading(path), open(path, encoding="utf-8-sig", newline="") as handle:
-        records = _records(handle, path)
+    with reading(path), open(path, encoding="utf-8-sig", newline="") as handle:
+        records = records_of_lines(handle, path)
         next(records, None)
         for row, record in enumerate(records):
             if len(record) != len(columns):
@@ -210,7 +210,7 @@ def _of_csv(path: Path, columns: Sequence[str]) -> Iterator[Row]:
 
 
 def _of_json_lines(path: Path) -> Iterator[Row]:
-    with _reading(path), open(path, "rb") as handle:
+    with reading(path), open(path, "rb") as handle:
         row = 0
         while line := handle.readline(MAX_LINE + 1):
             if len(line) > MAX_LINE:
@@ -231,7 +231,7 @@ def _of_json_lines(path: Path) -> Iterator[Row]:
 
 def _of_json(path: Path, prefix: str) -> Iterator[Row]:
     row = 0
-    with _reading(path), open(path, "rb") as handle:
+    with reading(path), open(path, "rb") as handle:
         try:
             for values in ijson.items(handle, prefix, use_float=True):
                 if not isinstance(values, dict):
@@ -247,7 +247,7 @@ def _of_json(path: Path, prefix: str) -> Iterator[Row]:
         raise InvalidArgument(f"'{path.name}' holds no rows; it must be {where}")
 
 
-class _reading:
+class reading:
     """Turn what reading a file raises into one sentence."""
 
     def __init__(self, path: Path) -> None:

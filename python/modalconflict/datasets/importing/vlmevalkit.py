@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from modalconflict.datasets.importing.build import ImportOptions, Progress, buil
 from modalconflict.datasets.importing.cells import Place, is_missing
 from modalconflict.datasets.importing.images import MAX_BYTES
 from modalconflict.datasets.importing.rows import Table, open_table
+from modalconflict.datasets.importing.seeking import RowsByKey
 from modalconflict.datasets.importing.table import at, check_name, identity_of, resolve_columns
 from modalconflict.errors import InvalidArgument
 
@@ -80,14 +82,15 @@ def from_vlmevalkit(
     encoded = mapping["image"] != "image_path"
 
     def rows() -> Iterator[tuple[int, dict[str, Any]]]:
-        remembered = _References(table, mapping["image"]) if encoded else None
-        for row, record in table.rows():
-            values = {field: at(record, column) for field, column in mapping.items()}
-            if remembered is not None:
-                values["image"] = remembered.picture(values["image"], record, Place(table.label, row, mapping["image"]))
-            for side in ("answer_text", "answer_vision"):
-                values[side] = _option(values[side], record)
-            yield row, values
+        with closing(_References(table, mapping["image"])) as remembered:
+            for row, record in table.rows():
+                values = {field: at(record, column) for field, column in mapping.items()}
+                if encoded:
+                    place = Place(table.label, row, mapping["image"])
+                    values["image"] = remembered.picture(values["image"], record, place)
+                for side in ("answer_text", "answer_vision"):
+                    values[side] = _option(values[side], record)
+                yield row, values
 
     root = Path(images) if images is not None else table.path.parent
     options = ImportOptions(out, root, link, skip_bad_rows, command, progress)
@@ -102,6 +105,11 @@ class _References:
         self._table = table
         self._column = column
         self._last: tuple[str, bytes] | None = None
+        self._rows: RowsByKey | None = None  # made for the first reference; most files have none
+
+    def close(self) -> None:
+        if self._rows is not None:
+            self._rows.close()
 
     def picture(self, value: Any, record: Mapping[str, Any], place: Place) -> bytes | None:
         if is_missing(value) or not str(value).strip():
@@ -113,17 +121,18 @@ class _References:
             return content
         if self._last is not None and self._last[0] == value:
             return self._last[1]
-        for row, other in self._table.rows():
-            if str(other.get("index")) == value:
-                written = str(other.get(self._column) or "").strip()
-                if len(written) <= _REFERENCE:
-                    raise place.error(
-                        f"it refers to index {value}, which has no picture of its own; repair the reference"
-                    )
-                content = _decoded(written, Place(place.source, row, place.column))
-                self._last = (value, content)
-                return content
-        raise place.error(f"'{value}' is neither base64 of an image nor the index of a row; repair it")
+        if self._rows is None and "index" in (self._table.columns or ()):
+            self._rows = RowsByKey(self._table, "index")
+        found = None if self._rows is None else self._rows.find(value)
+        if found is None:
+            raise place.error(f"'{value}' is neither base64 of an image nor the index of a row; repair it")
+        row, other = found
+        written = str(other.get(self._column) or "").strip()
+        if len(written) <= _REFERENCE:
+            raise place.error(f"it refers to index {value}, which has no picture of its own; repair the reference")
+        content = _decoded(written, Place(place.source, row, place.column))
+        self._last = (value, content)
+        return content
 
 
 def _decoded(text: str, place: Place) -> bytes:
