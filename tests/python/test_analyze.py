@@ -399,3 +399,64 @@ def test_first_token_mismatches_are_counted(records: pa.Table) -> None:
     counts = analyze(records, replicates=100).models[0].summary["counts"]
     cases = analyze(records, replicates=100).models[0].included().to_pylist()
     assert counts["first_token_differs"] == sum(c["first_token_class"] != c["outcome"] for c in cases)
+
+
+def with_controls(records: pa.Table, controls: pa.Table, name: str | None = "text_irrelevant") -> pa.Table:
+    """Both in one table, the second as a control in groups of its own; the first's rows do not say that they are none."""
+    place = controls.column_names.index("group")
+    controls = controls.set_column(place, controls.schema.field(place), [1000 + controls["group"].to_numpy()])
+    both = pa.concat_tables([t.drop_columns(["control"]) for t in (records, controls)])
+    kinds = [None] * records.num_rows + [name] * controls.num_rows
+    return both.append_column("control", pa.array(kinds, pa.string()))
+
+
+def test_controls_have_no_part_in_the_law(records: pa.Table, analysis: Analysis, tmp_path: Path) -> None:
+    controls = make_records(groups=20, seed=5, balance=1.5)  # another law, which would move the balance point
+    found = analyze(with_controls(records, controls), replicates=300, out=tmp_path / "a")
+    mine, alone = dict(found.models[0].summary), dict(analysis.models[0].summary)
+    assert alone.pop("controls") == []
+    (row,) = mine.pop("controls")
+    assert mine == alone
+    assert found.models[0].cases.equals(analysis.models[0].cases)
+    # The reference counts by itself.
+    runs = [r for r in controls.to_pylist() if r["condition"] == "multimodal" and r["status"] == "ok"]
+    text = sum(r["answer"] == r["answer_text"] for r in runs)
+    vision = sum(r["answer"] == r["answer_vision"] for r in runs)
+    assert (row["control"], row["groups"], row["n"]) == ("text_irrelevant", 20, len(runs))
+    assert (row["text"], row["vision"], row["other"]) == (text, vision, len(runs) - text - vision)
+    assert row["tfr"] == pytest.approx(text / (text + vision)) and row["tfr_low"] < row["tfr"] < row["tfr_high"]
+    counted = [mc.count_oscillations(r["lens_label"][1:]) for r in runs]
+    assert row["oscillations"] == pytest.approx(np.mean(counted))
+    assert row["oscillations_low"] < row["oscillations"] < row["oscillations_high"]
+    assert load_analysis(tmp_path / "a").models[0].tables["controls"]["n"].to_pylist() == [len(runs)]
+
+
+def test_controls_count_the_answers_that_records_name(records: pa.Table) -> None:
+    one = [r for r in make_records(groups=3, seed=2).to_pylist() if r["condition"] == "multimodal"][:4]
+    sides = ["text", "vision", "both", "other"]
+    for i, (run, side) in enumerate(zip(one, sides, strict=True)):
+        run |= {"answer_class": side, "answer_kind": "abstention" if side == "other" else "answer", "group": i}
+    one[3]["answer"] = one[3]["answer_text"]  # what the records say of it goes before what it looks like
+    controls = pa.Table.from_pylist(one, schema=records.schema)
+    failed = pa.Table.from_pylist([one[0] | {"group": 9, "status": "out of memory"}], schema=records.schema)
+    (row,) = (
+        analyze(with_controls(records, pa.concat_tables([controls, failed]), "blank_image"), replicates=100)
+        .models[0]
+        .summary["controls"]
+    )
+    assert [row[k] for k in (*sides, "declined", "n", "failed")] == [1, 1, 1, 1, 1, 4, 1]
+
+
+def test_controls_without_a_lens_or_a_decision(records: pa.Table) -> None:
+    plain = records.drop_columns([c for c in records.column_names if c.startswith(("lens", "logit", "kl"))])
+    some = plain.filter(pa.compute.equal(plain["group"], 0))
+    odd = some.set_column(some.column_names.index("answer"), "answer", pa.array(["mauve"] * some.num_rows))
+    odd = odd.set_column(odd.column_names.index("answer_class"), "answer_class", pa.nulls(some.num_rows, pa.string()))
+    (row,) = analyze(with_controls(plain, odd), replicates=100).models[0].summary["controls"]
+    assert row["n"] == row["other"] > 0
+    assert row["tfr"] is None and row["oscillations"] is None and row["oscillations_low"] is None
+
+
+def test_controls_alone_are_no_study(records: pa.Table) -> None:
+    with pytest.raises(InvalidArgument, match="controls alone; add the runs of the conflicts"):
+        analyze(with_controls(records.slice(0, 0), records))

@@ -17,7 +17,7 @@ from modalconflict.reporting import paragraph, report
 from modalconflict.reporting.examples import choose, token_text
 from modalconflict.reporting.words import preference
 from synthetic_study import LAYERS, make_records, make_study
-from test_analyze import minimal
+from test_analyze import minimal, with_controls
 
 HOSTILE = "The circle is <script>alert('x')</script> & <img src=x onerror=alert(1)> \"blue\"."
 VOID = {"meta", "img", "br", "link", "hr", "input"}
@@ -256,3 +256,15 @@ def test_a_page_of_one_case_gives_no_number(tmp_path: Path) -> None:
     one = pa.table({"case_id": ["a"], "h_text": [0.1], "h_vision": [0.2], "outcome": ["text"]})
     text = Page(report(analyze(one, replicates=100), tmp_path / "r.html").read_text()).text
     assert "too few decided cases for a balance point" in text
+
+
+def test_controls_stand_apart_and_beside_the_published_one(tmp_path: Path) -> None:
+    records = make_records(groups=40, seed=1)
+    plain = report(analyze(records, replicates=100), tmp_path / "plain.html").read_text(encoding="utf-8")
+    assert "<h3>Controls</h3>" not in plain and "the control was not run" in plain
+    found = analyze(with_controls(records, make_records(groups=8, seed=3)), replicates=100)
+    page = report(found, tmp_path / "page.html").read_text(encoding="utf-8")
+    Page(page)
+    (row,) = found.models[0].summary["controls"]
+    assert "<h3>Controls</h3>" in page and "<td>text irrelevant</td>" in page and "was not run" not in page
+    assert f"{row['oscillations']:.2f} [{row['oscillations_low']:.2f}, " in page

@@ -258,3 +258,21 @@ def test_progress_is_told_after_each_group(data: SimpleNamespace, tmp_path: Path
     seen = []
     go(data, tmp_path / "study", progress=lambda p: seen.append((p.groups_done, p.groups, p.runs)))
     assert seen == [(1, 3, 8), (2, 3, 16), (3, 3, 24)]
+
+
+def test_records_say_which_control_a_group_is(tmp_path: Path) -> None:
+    import modalconflict as mc
+
+    data = mc.datasets.color_recognition(groups=6, seed=0, controls=("text_irrelevant",), out=tmp_path / "data")
+    go(data, tmp_path / "study")
+    runs = read_records(tmp_path / "study").select(["case_id", "control"]).to_pylist()
+    assert {r["control"] for r in runs} == {"none", "text_irrelevant"}
+    assert all(("/text_irrelevant/" in r["case_id"]) == (r["control"] == "text_irrelevant") for r in runs)
+    counts = mc.analyze(tmp_path / "study", cases="all", replicates=100).models[0].summary
+    assert counts["counts"]["groups"] == 6 and counts["counts"]["cases"] == 6 * 14 * 3
+    (control,) = counts["controls"]
+    assert (control["control"], control["groups"], control["n"] + control["failed"]) == (
+        "text_irrelevant",
+        6,
+        6 * 14 * 3,
+    )

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from modalconflict.analysis.cases import CASE_FILTERS, cases_of_minimal, included_cases, is_minimal, join_runs
 from modalconflict.analysis.compare import compare_models
+from modalconflict.analysis.controls import control_rows, control_table, split_controls
 from modalconflict.analysis.indices import index_laws, index_table
 from modalconflict.analysis.law import law_summary
 from modalconflict.analysis.layers import count_switches, layer_bins, lens_table, matrix, oscillation_summary, regions
@@ -82,7 +83,8 @@ def analyze(
     records
         One or several of: a study's folder, a .parquet or .csv file, a table (Arrow, Polars, pandas, or anything else with
         ``__arrow_c_stream__``). Rows are runs (docs/records.md), or joined cases with the columns case_id, h_text, h_vision
-        (nats) and outcome.
+        (nats) and outcome. Runs whose `control` is not "none" have no part in the law; they are described apart, in each
+        model's summary["controls"].
     uncertainty
         Name of the index; ΔU_rel = 2 (U_t − U_v) / (U_t + U_v), within [−2, 2].
     level
@@ -193,7 +195,12 @@ def _analyze_model(source: _Source, options: AnalysisOptions) -> ModelAnalysis:
         raise InvalidArgument(
             f"{source.label} holds h_text and h_vision alone, so the uncertainty '{options.uncertainty}' is not to be had; use entropy"
         )
-    cases = cases_of_minimal(source.table, source.label) if minimal else join_runs(source.table, options.uncertainty)
+    runs, controls = (source.table, None) if minimal else split_controls(source.table)
+    if controls is not None and controls.num_rows and not runs.num_rows:
+        raise InvalidArgument(
+            f"{source.label} holds controls alone; add the runs of the conflicts that they are controls of"
+        )
+    cases = cases_of_minimal(runs, source.label) if minimal else join_runs(runs, options.uncertainty)
     counting = included_cases(cases, options.cases)
     used = counting.copy()
     if not used.any():
@@ -223,7 +230,7 @@ def _analyze_model(source: _Source, options: AnalysisOptions) -> ModelAnalysis:
         "bundle_sha256": source.sha256,
         "records": source.label,
         "study": source.study,
-        "counts": _counts(cases, outcome, used, certain, None if minimal else source.table),
+        "counts": _counts(cases, outcome, used, certain, None if minimal else runs),
     }
     summary |= law_summary(delta, u_text + u_vision, outcome, used, groups, _other_kinds(cases), options)
     cases = cases.append_column("delta", pa.array(delta)).append_column("included", pa.array(used))
@@ -234,8 +241,11 @@ def _analyze_model(source: _Source, options: AnalysisOptions) -> ModelAnalysis:
     if summary["following"]:
         tables["following"] = pa.Table.from_pylist(summary["following"])
     if not minimal:
-        tables["tiers"] = tier_table(source.table, options.uncertainty, options.level)
+        tables["tiers"] = tier_table(runs, options.uncertainty, options.level)
         summary["tiers"] = tables["tiers"].to_pylist()
+    summary["controls"] = [] if controls is None else control_rows(controls, options)
+    if summary["controls"]:
+        tables["controls"] = control_table(summary["controls"])
     layers = None
     summary["oscillations"] = None
     if "lens_label" in cases.column_names:

@@ -72,7 +72,7 @@ class ModelAnalysis:
         One row a multimodal run: `delta` (ΔU_rel), `included`, `outcome`, `oscillations`, `region`, the lens columns.
     tables
         "bins" (of ΔU_rel), "indices" (the law under every index), "following" (by tier) and, where the records are runs,
-        "tiers" (the unimodal runs) and "lens" (a row a layer).
+        "tiers" (the unimodal runs), "lens" (a row a layer) and, where there are any, "controls" (a row a kind of control).
     layers
         "edges" (bins + 1,), "difference" (bins, R: mean logit of the text's answer minus the image's), "counts" (bins,);
         None without lens columns.

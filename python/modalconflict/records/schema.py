@@ -22,6 +22,7 @@ _NAMED: tuple[tuple[str, pa.DataType, bool], ...] = (
     ("d_v", pa.int32(), True),
     ("d_t", pa.int32(), True),
     ("order", pa.string(), True),
+    ("control", pa.string(), True),
     ("image", pa.string(), True),
     ("text", pa.string(), True),
     ("question", pa.string(), True),
@@ -176,7 +177,7 @@ def validate_records(table: pa.Table, source: str = "records") -> pa.Table:
 
 
 def _cast_named(table: pa.Table, source: str) -> pa.Table:
-    defaults = {"status": "ok", "dataset": "unnamed", "bundle_sha256": "", "order": "image_first"}
+    defaults = {"status": "ok", "dataset": "unnamed", "bundle_sha256": "", "order": "image_first", "control": "none"}
     for name, kind, _ in _NAMED:
         if name not in table.column_names:
             table = table.append_column(name, pa.repeat(pa.scalar(defaults.get(name), kind), table.num_rows))

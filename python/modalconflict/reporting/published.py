@@ -38,7 +38,7 @@ def comparison(summary: dict[str, Any], uncertainty: str) -> list[dict[str, str]
         {"what": "oscillations a case, ambiguous / clear", "published": "1.43 / 0.71 (LLaVA-1.6-7B)", "ours": ours}
     )
     rows.append(
-        {"what": "oscillations, irrelevant text", "published": "0.35 (LLaVA-1.5-7B)", "ours": "the control was not run"}
+        {"what": "oscillations, irrelevant text", "published": "0.35 (LLaVA-1.5-7B)", "ours": _irrelevant_text(summary)}
     )
     tiers = [r for r in summary.get("tiers") or [] if r["side"] == "vision" and r["mean"] is not None]
     if tiers and uncertainty == "entropy":
@@ -50,3 +50,14 @@ def comparison(summary: dict[str, Any], uncertainty: str) -> list[dict[str, str]
             }
         )
     return rows
+
+
+def _irrelevant_text(summary: dict[str, Any]) -> str:
+    found = [c for c in summary.get("controls") or [] if c["control"] == "text_irrelevant"]
+    if not found:
+        return "the control was not run"
+    control = found[0]
+    if control["oscillations"] is None:
+        return "no run of the control has lens columns"
+    low, high = signed(control["oscillations_low"]), signed(control["oscillations_high"])
+    return f"{signed(control['oscillations'])} [{low}, {high}], n = {control['n']}"

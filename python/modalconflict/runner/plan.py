@@ -41,6 +41,8 @@ class PlannedRun:
         "image_first" or "text_first".
     seed
         The case's seed.
+    control
+        "none" for a conflict, else the control that its group is: "text_irrelevant", "image_irrelevant", "blank_image".
     """
 
     case_id: str
@@ -55,6 +57,7 @@ class PlannedRun:
     answer_vision: str | None
     order: str
     seed: int | None
+    control: str = "none"
 
 
 def plan_group(cases: list[dict[str, Any]], text_column: str = "text", order: str | None = None) -> list[PlannedRun]:
@@ -118,6 +121,7 @@ def _planned(case: dict[str, Any], case_id: str, condition: str, text_column: st
         answer_vision=case["answer_vision"] if with_image else None,
         order=order or case.get("order") or "image_first",
         seed=case.get("seed"),
+        control=case.get("control") or "none",
     )
 
 

@@ -205,6 +205,7 @@ def named_columns(
         "d_v": pa.array([r.d_v for r in runs], pa.int32()),
         "d_t": pa.array([r.d_t for r in runs], pa.int32()),
         "order": [r.order for r in runs],
+        "control": [r.control for r in runs],
         "image": pa.array([r.image for r in runs], pa.string()),
         "text": pa.array([r.text for r in runs], pa.string()),
         "question": [r.question for r in runs],
