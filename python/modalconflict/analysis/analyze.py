@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from modalconflict.analysis.bounds import bounds_summary
 from modalconflict.analysis.cases import CASE_FILTERS, cases_of_minimal, included_cases, is_minimal, join_runs
 from modalconflict.analysis.compare import compare_models
 from modalconflict.analysis.controls import control_rows, control_table, split_controls
@@ -227,12 +228,16 @@ def _analyze_model(source: _Source, options: AnalysisOptions) -> ModelAnalysis:
     outcome = np.array([o or "" for o in cases["outcome"].to_pylist()])
     summary: dict[str, Any] = {
         "name": source.name,
+        "uncertainty": options.uncertainty,
         "bundle_sha256": source.sha256,
         "records": source.label,
         "study": source.study,
         "counts": _counts(cases, outcome, used, certain, None if minimal else runs),
     }
     summary |= law_summary(delta, u_text + u_vision, outcome, used, groups, _other_kinds(cases), options)
+    if not minimal:
+        balance = summary["balance_point"]["headline"]["estimate"]
+        summary["bounds"] = bounds_summary(source.table, cases, used, options.uncertainty, balance)
     cases = cases.append_column("delta", pa.array(delta)).append_column("included", pa.array(used))
     tables = {"bins": pa.Table.from_pylist(summary.pop("bin_rows"))}
     summary["indices"] = index_laws(cases, counting, groups, options)

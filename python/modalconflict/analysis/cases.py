@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from modalconflict.analysis.bounds import has_bounds
 from modalconflict.errors import InvalidArgument
 from modalconflict.records.schema import lens_rows, uncertainty_columns
 
@@ -67,7 +68,8 @@ def join_runs(records: pa.Table, uncertainty: str) -> pa.Table:
     pyarrow.Table
         `u_text`, `u_vision` (nats for entropy; NaN where a run is missing or failed), `y_text`, `y_vision`,
         `y_multimodal`, `text_correct`, `vision_correct`, `outcome` and `other_kind`, `status`, for every index that
-        ΔU_rel takes `<index>.text` and `<index>.vision`, and the lens columns.
+        ΔU_rel takes `<index>.text` and `<index>.vision`, `upper.t` and `upper.v` (upper bounds of the two entropies, nats) where
+        the records' entropies are bounds, and the lens columns.
 
     Raises
     ------
@@ -134,6 +136,9 @@ def join_runs(records: pa.Table, uncertainty: str) -> pa.Table:
     for name in relative_indices(known):
         for side, taken in partners.items():
             table = table.append_column(f"{name}.{side}", records[name].take(pa.array(taken, pa.int64())))
+    if has_bounds(records):
+        for short, taken in (("t", partners["text"]), ("v", partners["vision"])):
+            table = table.append_column(f"upper.{short}", records["entropy_upper"].take(pa.array(taken, pa.int64())))
     if lens_rows(records):
         take = pa.array(where)
         for name in LENS_COLUMNS:

@@ -8,9 +8,21 @@ import numpy as np
 import pyarrow as pa
 
 from modalconflict.analysis.layers import THIRDS, matrix
-from modalconflict.analysis.result import ModelAnalysis
+from modalconflict.analysis.result import Analysis, ModelAnalysis
 from modalconflict.errors import InvalidArgument
-from modalconflict.plots.style import FAINT, IMAGE, NEUTRAL, TEXT, TIERS, delta_label, need, new_axes
+from modalconflict.plots.style import (
+    DASHES,
+    FAINT,
+    IMAGE,
+    INK,
+    NEUTRAL,
+    TEXT,
+    TIERS,
+    delta_label,
+    need,
+    new_axes,
+    one_model,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,7 +38,7 @@ def _diverging() -> Any:
     return cmap.with_extremes(bad="#ffffff")
 
 
-def layer_heatmap(model: ModelAnalysis, uncertainty: str = "entropy", ax: Axes | None = None) -> Axes:
+def layer_heatmap(model: ModelAnalysis | Analysis, uncertainty: str | None = None, ax: Axes | None = None) -> Axes:
     """Mean logit difference (text's answer − image's answer) by layer and bin of ΔU_rel.
 
     Parameters
@@ -34,14 +46,21 @@ def layer_heatmap(model: ModelAnalysis, uncertainty: str = "entropy", ax: Axes |
     model
         The analysis of one model whose records hold lens columns.
     uncertainty
-        Name of the index, for the label.
+        Name of the index, for the label; the analysis' own if None.
     ax
         Axes to draw on; new ones if None.
 
     Returns
     -------
     matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> import modalconflict as mc
+    >>> analysis = mc.analyze(mc.synthetic.synthetic_records(groups=20), replicates=100)
+    >>> ax = mc.plots.layer_heatmap(analysis)
     """
+    model = one_model(model)
     layers = need(model.layers, "lens columns")
     ax = new_axes(ax, 6.8, 4.4)
     edges, values = np.asarray(layers["edges"]), np.asarray(layers["difference"])[:, 1:].T
@@ -58,7 +77,7 @@ def layer_heatmap(model: ModelAnalysis, uncertainty: str = "entropy", ax: Axes |
     mesh.set_rasterized(True)
     point = model.summary["balance_point"]["headline"]
     if point["estimate"] is not None:
-        ax.axvline(point["estimate"], color="#111827", lw=1.1, ls=(0, (4, 2)))
+        ax.axvline(point["estimate"], color=INK, lw=1.1, ls=(0, (4, 2)))
         ax.text(
             point["estimate"],
             values.shape[0] + 0.7,
@@ -66,21 +85,52 @@ def layer_heatmap(model: ModelAnalysis, uncertainty: str = "entropy", ax: Axes |
             ha="center",
             va="bottom",
             fontsize=8,
-            color="#111827",
+            color=INK,
         )
     bar = ax.figure.colorbar(mesh, ax=ax, pad=0.02, fraction=0.05, extend="both")
     bar.set_label("logit of text's answer − image's answer", fontsize=9)
     bar.outline.set_visible(False)
-    ax.set(xlim=(-2, 2), ylim=(0.5, values.shape[0] + 0.5), xlabel=delta_label(uncertainty), ylabel="layer")
+    ax.set(xlim=(-2, 2), ylim=(0.5, values.shape[0] + 0.5), xlabel=delta_label(model, uncertainty), ylabel="layer")
     return ax
 
 
-def oscillations(model: ModelAnalysis, ax: Axes | None = None) -> Axes:
-    """Mean oscillations a case, ambiguous against clear, stacked by third of the depth, with intervals over groups."""
+def oscillations(
+    model: ModelAnalysis | Analysis, control: ModelAnalysis | Analysis | None = None, ax: Axes | None = None
+) -> Axes:
+    """Mean oscillations a case, ambiguous against clear, stacked by third of the depth, with intervals over groups.
+
+    Parameters
+    ----------
+    model
+        The analysis of one model whose records hold lens columns.
+    control
+        The same model on conflicts in which text and image do not compete (such as the text-irrelevant control of Color
+        Recognition, analysed with ``cases="all"``): a third bar, over all its cases.
+    ax
+        Axes to draw on; new ones if None.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    References
+    ----------
+    arXiv 2511.02243, concept oscillation.
+
+    Examples
+    --------
+    >>> import modalconflict as mc
+    >>> analysis = mc.analyze(mc.synthetic.synthetic_records(groups=20), replicates=100)
+    >>> ax = mc.plots.oscillations(analysis)
+    """
+    model = one_model(model)
     summary = need(model.summary.get("oscillations"), "lens columns")
     ax = new_axes(ax, 4.6, 3.4)
     shades = ("#bcd5e6", "#5a9bc7", "#00456b")
-    regions = summary["regions"]
+    regions = list(summary["regions"])
+    if control is not None:
+        beside = need(one_model(control).summary.get("oscillations"), "lens columns in the control")
+        regions.append({**beside["all"], "name": "irrelevant"})
     for i, region in enumerate(regions):
         bottom = 0.0
         for third, shade in zip(THIRDS, shades, strict=True):
@@ -92,7 +142,7 @@ def oscillations(model: ModelAnalysis, ax: Axes | None = None) -> Axes:
                 i,
                 region["mean"],
                 yerr=[[max(region["mean"] - region["low"], 0)], [max(region["high"] - region["mean"], 0)]],
-                color="#111827",
+                color=INK,
                 capsize=4,
                 lw=1.2,
             )
@@ -104,7 +154,7 @@ def oscillations(model: ModelAnalysis, ax: Axes | None = None) -> Axes:
                 va="bottom",
                 fontsize=10,
                 fontweight="bold",
-                color="#111827",
+                color=INK,
             )
     tops = [r["high"] for r in regions if r["high"] is not None]
     ax.set_xticks(range(len(regions)), [f"{r['name']}\n(n = {r['n']})" for r in regions])
@@ -128,6 +178,12 @@ def layer_curves(cases: pa.Table, ax: Axes | None = None) -> Axes:
     Returns
     -------
     matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> import modalconflict as mc
+    >>> analysis = mc.analyze(mc.synthetic.synthetic_records(groups=20), replicates=100)
+    >>> ax = mc.plots.layer_curves(analysis.models[0].included().slice(0, 3))
     """
     if cases.num_rows == 0 or "logit_text" not in cases.column_names:
         raise InvalidArgument("there is no case with lens columns to draw; pass rows of an analysis that holds them")
@@ -137,8 +193,85 @@ def layer_curves(cases: pa.Table, ax: Axes | None = None) -> Axes:
     ax.axhline(0, color=FAINT, lw=1, zorder=0)
     for i, row in enumerate(cases.select(["d_t"]).to_pylist()):
         tier = row["d_t"] if row["d_t"] is not None else i
-        ax.plot(layers[1:], difference[i, 1:], color=TIERS[tier % len(TIERS)], lw=1.8, label=rf"$d_t$ = {tier}")
+        look = {"color": TIERS[tier % len(TIERS)], "ls": DASHES[tier % len(DASHES)]}
+        ax.plot(layers[1:], difference[i, 1:], lw=1.8, label=rf"$d_t$ = {tier}", **look)
     ax.set(xlabel="layer", ylabel="logit difference   (← image · text →)", xlim=(1, layers[-1]))
     ax.tick_params(color=NEUTRAL)
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=min(cases.num_rows, 4), borderaxespad=0.2)
     return ax
+
+
+def lens_kl(model: ModelAnalysis | Analysis, ax: Axes | None = None) -> Axes:
+    """How far each layer's reading is from the answer: KL(final ‖ layer) in nats, median and middle half of the cases.
+
+    Parameters
+    ----------
+    model
+        The analysis of one model whose records hold lens columns.
+    ax
+        Axes to draw on; new ones if None.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Row 0 reads the embeddings. Where the divergence is large, the lens does not yet speak the last layer's language, and
+        oscillations there say little.
+
+    References
+    ----------
+    Belrose et al. (2023), Eliciting Latent Predictions from Transformers with the Tuned Lens.
+
+    Examples
+    --------
+    >>> import modalconflict as mc
+    >>> analysis = mc.analyze(mc.synthetic.synthetic_records(groups=20), replicates=100)
+    >>> ax = mc.plots.lens_kl(analysis)
+    """
+    rows = _lens_rows(model)
+    ax = new_axes(ax, 5.6, 3.4)
+    layers = [r["layer"] for r in rows]
+    low, middle, high = (
+        np.array([r[f"kl_{k}"] for r in rows], dtype=np.float64) for k in ("lower_quartile", "median", "upper_quartile")
+    )
+    ax.fill_between(layers, low, high, color=TIERS[0], alpha=0.2, lw=0, label="middle half")
+    ax.plot(layers, middle, color=TIERS[0], lw=1.8, label="median")
+    ax.set(xlabel="layer", ylabel=r"KL(final $\Vert$ layer), nats", xlim=(0, layers[-1]))
+    ax.set_ylim(bottom=0)
+    ax.legend(loc="upper right")
+    return ax
+
+
+def lens_answers(model: ModelAnalysis | Analysis, ax: Axes | None = None) -> Axes:
+    """Share of the cases in which a layer's first token names the text's answer, the image's, or neither.
+
+    Parameters
+    ----------
+    model
+        The analysis of one model whose records hold lens columns.
+    ax
+        Axes to draw on; new ones if None.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> import modalconflict as mc
+    >>> analysis = mc.analyze(mc.synthetic.synthetic_records(groups=20), replicates=100)
+    >>> ax = mc.plots.lens_answers(analysis)
+    """
+    rows = _lens_rows(model)
+    ax = new_axes(ax, 5.6, 3.4)
+    layers = [r["layer"] for r in rows]
+    shown = (("irrelevant", NEUTRAL, DASHES[2], "neither"), ("vision", IMAGE, "-", "image's answer"))
+    for name, color, dashes, label in (*shown, ("text", TEXT, DASHES[1], "text's answer")):
+        share = np.array([r[f"share_{name}"] for r in rows], dtype=np.float64)
+        ax.plot(layers, share, color=color, ls=dashes, lw=1.8, label=label)
+    ax.set(xlabel="layer", ylabel="share of first tokens", xlim=(0, layers[-1]), ylim=(-0.03, 1.03))
+    ax.legend(loc="upper right")
+    return ax
+
+
+def _lens_rows(model: ModelAnalysis | Analysis) -> list[dict[str, Any]]:
+    return list(need(one_model(model).tables.get("lens"), "lens columns").to_pylist())

@@ -24,7 +24,7 @@ def draw(plot: Callable[[Any], Any], width: float, height: float) -> str:
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    settings: Any = rc()
+    settings: Any = {**rc(), "svg.fonttype": "path"}  # a page that is sent must not depend on the fonts there
     with matplotlib.rc_context(settings):
         figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasSVG(figure)
