@@ -1,77 +1,20 @@
-"""The commands and what they share: errors as one sentence, exit statuses, progress bars."""
+"""The application: its help, its options and its entry point; the rules of all commands stand in rules.py."""
 
 from __future__ import annotations
 
-import os
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
 from modalconflict import __version__
-from modalconflict.errors import ModalConflictError
+from modalconflict.cli.rules import App, Commands, quiet_others, set_debug, stop_at_second_interrupt
 
-
-class _Commands(TyperGroup):
-    """Turns this package's errors into one sentence and exit status 1; --debug lets them through."""
-
-    def invoke(self, ctx: Any) -> Any:
-        """Run the command."""
-        try:
-            return super().invoke(ctx)
-        except ModalConflictError as error:
-            if ctx.params.get("debug"):
-                raise
-            typer.echo(f"Error: {error}", err=True)
-            raise typer.Exit(1) from error
-        except KeyboardInterrupt:
-            typer.echo("Stopped.", err=True)
-            raise typer.Exit(130) from None
-        except (typer.Exit, typer.Abort, BrokenPipeError):
-            raise
-        except (
-            ValueError,
-            TypeError,
-            LookupError,
-            AttributeError,
-            ArithmeticError,
-            RuntimeError,
-            OSError,
-            MemoryError,
-        ) as error:
-            # Not foreseen, or it would be one of ours: still one sentence, and the way to the rest.
-            if ctx.params.get("debug"):
-                raise
-            first = (str(error).splitlines() or [""])[0][:300]
-            typer.echo(
-                f"Error: {type(error).__name__}: {first}; check the input, --debug shows where it came from", err=True
-            )
-            raise typer.Exit(1) from error
-
-    def list_commands(self, ctx: Any) -> list[str]:
-        """The commands in the order in which a study needs them."""
-        order = [
-            "demo",
-            "generate",
-            "import",
-            "contact-sheet",
-            "card",
-            "export",
-            "prepare",
-            "run",
-            "analyze",
-            "report",
-            "verify",
-        ]
-        return [name for name in order if name in self.commands]
-
-
-app = typer.Typer(
-    cls=_Commands,
+app = App(
+    cls=Commands,
     name="modalconflict",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -86,7 +29,9 @@ def _version(value: bool) -> None:
 
 @app.callback()
 def _options(
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error, and other libraries' warnings.")
+    ] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
@@ -107,11 +52,9 @@ def _options(
 
       modalconflict report analysis --out report.html
 
-    Exit status: 0 done, 1 bad input (one sentence on stderr), 2 wrong usage.
+    Every command takes --json. Exit status: 0 done, 1 bad input (one sentence on stderr), 2 wrong usage, 130 Ctrl-C.
     """
-    # the libraries' own bars and notices would run through ours
-    os.environ.setdefault("TQDM_DISABLE", "1")
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    set_debug(debug)
 
 
 def main() -> None:
@@ -120,7 +63,9 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
-    app()
+    quiet_others()
+    stop_at_second_interrupt()
+    app(prog_name="modalconflict")
 
 
 from modalconflict.cli import importing, look, make, study  # noqa: E402, F401  the commands register themselves

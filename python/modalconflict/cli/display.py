@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+from modalconflict.cli.rules import Result
+
+if TYPE_CHECKING:
+    from modalconflict.runner.study import StudyResult
 
 
 def console(stderr: bool = False) -> Console:
@@ -37,29 +43,40 @@ def bar(title: str, unit: str) -> Iterator[Callable[[int, int | None], None]]:
         yield advance
 
 
-def show_dataset(dataset: Any, as_json: bool) -> None:
+def dataset_result(dataset: Any) -> Result:
     """What was made: one line, or the same numbers as JSON."""
-    import json
-
-    import typer
-
     skipped = dataset.path / "skipped.jsonl"
     left_out = skipped.read_bytes().count(b"\n") if skipped.is_file() else 0
-    if as_json:
-        groups = len(dataset.groups)
-        content = {"path": str(dataset.path), "dataset": dataset.name, "cases": len(dataset), "groups": groups}
-        typer.echo(json.dumps({**content, "skipped": left_out}, ensure_ascii=False))
-        return
-    typer.echo(f"{len(dataset)} cases in {dataset.path}")
     if left_out:
         typer.echo(f"{left_out} rows were left out; their reasons are in {skipped}", err=True)
+    groups = len(dataset.groups)
+    data = {"path": str(dataset.path), "dataset": dataset.name, "cases": len(dataset), "groups": groups}
+    return Result({**data, "skipped": left_out}, [f"{len(dataset)} cases in {dataset.path}"])
+
+
+def study_data(study: StudyResult) -> dict[str, Any]:
+    """A study's counts for --json."""
+    return {
+        "path": str(study.path),
+        "groups": study.groups,
+        "runs": study.runs,
+        "failed": study.failed,
+        "new_runs": study.new_runs,
+        "seconds": round(study.seconds, 3),
+    }
 
 
 @contextmanager
 def stages(title: str) -> Iterator[Callable[[str, int, int], None]]:
     """A bar for work in named stages; call what it yields with (stage, done, total)."""
     screen = console(stderr=True)
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+    )
     with Progress(*columns, console=screen, disable=not screen.is_terminal, transient=True) as progress:
         task = progress.add_task(title, total=None)
         yield lambda stage, done, total: progress.update(

