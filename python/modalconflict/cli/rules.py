@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
 from typer.core import TyperGroup
@@ -45,8 +45,9 @@ GOES_ON = {
 """Commands that go on where Ctrl-C stopped them, and how."""
 
 _HERE = str(Path(__file__).resolve().parents[1])
-_USAGE = tuple(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+_USAGE: tuple[type[Exception], ...] = tuple(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 _JSON = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object, and nothing else on stdout.")]
+Function = TypeVar("Function", bound="Callable[..., Result]")
 _LAST_RESORT = logging.lastResort
 _debug = False
 
@@ -115,11 +116,11 @@ class Commands(TyperGroup):
 class App(typer.Typer):
     """A Typer whose commands keep the rules above."""
 
-    def command(self, *arguments: Any, **options: Any) -> Any:
+    def command(self, *arguments: Any, **options: Any) -> Callable[[Function], Function]:
         """Register a function that returns a :class:`Result`; it gets --json."""
         register = super().command(*arguments, **options)
 
-        def add(function: Callable[..., Result]) -> Callable[..., Result]:
+        def add(function: Function) -> Function:
             register(_with_json(function))
             return function
 
@@ -137,7 +138,7 @@ def _with_json(function: Callable[..., Result]) -> Callable[..., None]:
     def command(*arguments: Any, as_json: bool, **options: Any) -> None:
         function(*arguments, **options).print(as_json)
 
-    del command.__wrapped__  # type: ignore[attr-defined]  # Typer would look through to the parameters without --json
+    del command.__wrapped__  # Typer would look through to the parameters without --json
     command.__signature__ = signature.replace(parameters=[*parameters, json_kind], return_annotation=None)  # type: ignore[attr-defined]
     command.__annotations__ = {**{k: v for k, v in hints.items() if k != "return"}, "as_json": _JSON}
     return command
