@@ -94,7 +94,9 @@ class Commands(TyperGroup):
             how = GOES_ON.get(ctx.invoked_subcommand or "")
             typer.echo(f"Stopped{f'; {how}' if how else ''}.", err=True)
             raise typer.Exit(130) from None
-        except (typer.Exit, typer.Abort, BrokenPipeError, *_USAGE):
+        except (typer.Exit, typer.Abort, BrokenPipeError):
+            raise
+        except _USAGE:
             raise
         except Exception as error:
             if ctx.params.get("debug"):
