@@ -38,7 +38,7 @@ def best_resolution(size: tuple[int, int], resolutions: list[list[int]]) -> tupl
 
     Examples
     --------
-    >>> best_resolution((300, 100), [[336, 672], [672, 336], [672, 672]])
+    >>> best_resolution((900, 300), [[336, 672], [672, 336], [672, 672]])
     (672, 336)
     """
     height, width = size

@@ -67,7 +67,7 @@ def entropy_bounds(logprobs: Sequence[float], vocabulary: int | None = None) -> 
     >>> import math
     >>> bounds = entropy_bounds([math.log(0.5), math.log(0.25)], vocabulary=4)
     >>> round(bounds.lower, 4), round(bounds.upper, 4), bounds.residual
-    (1.0397, 1.2130, 0.25)
+    (1.0397, 1.213, 0.25)
     """
     if not logprobs:
         raise InvalidArgument("logprobs holds no token; ask the server for at least one (top_logprobs)")
