@@ -25,12 +25,13 @@ SOURCES := $(shell find CMakeLists.txt cmake pyproject.toml include src bindings
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-cpp test-python test-consumer notebooks docs soak lint stubs bench clean \
+.PHONY: help demo test test-cpp test-python test-consumer notebooks docs soak faults lint stubs bench clean \
   asan tsan fuzz-build fuzz-short fuzz
 help:
 	@echo 'make demo   build everything and run a conflict study on the embedded model; ends by naming its report'
 	@echo 'make test   build everything and run all tests'
 	@echo 'make soak   the tests and simulations that take hours: interval coverage at 1,000 replicates and the like'
+	@echo 'make faults inject faults into studies, try bad inputs, and write the table of docs/reliability.md'
 	@echo 'make docs   build the documentation with its notebooks run, warnings as errors'
 	@echo 'make notebooks   run the notebooks alone'
 	@echo 'make lint   ruff, mypy, and the stubs against the compiled modules'
@@ -162,6 +163,9 @@ soak: build/.installed
 	$(BIN)/python -m pytest -m soak
 	$(BIN)/python benchmarks/coverage.py --processes $(JOBS) --table
 	$(MAKE) fuzz
+
+faults: build/.installed
+	$(BIN)/python benchmarks/faults.py --times 200 --write docs/reliability.md
 
 # The stubs are held against what the compiled modules really have.
 lint: build/.installed

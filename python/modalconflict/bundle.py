@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from modalconflict.bundle_prompt import check_prompt
 from modalconflict.errors import IoError, ModelError
 
 FORMAT = "modalconflict-bundle"
 FORMAT_VERSION = 1
 MANIFEST = "bundle.json"
+MAX_MANIFEST_BYTES = 64 << 20
 RUNTIMES = ("torchscript", "aoti")
 
 _REQUIRED = {
@@ -82,6 +84,10 @@ class Bundle:
             if not name.startswith(only):
                 continue
             path = self.path / name
+            if not path.resolve().is_relative_to(self.path.resolve()):
+                raise IoError(
+                    f"The file '{name}' of the bundle '{self.path}' is a link out of its folder; do not use it."
+                )
             if not path.is_file():
                 raise IoError(f"The bundle '{self.path}' lacks its file '{name}'; export the model again.")
             size = path.stat().st_size
@@ -129,10 +135,18 @@ def load_bundle(path: str | Path, *, verify: bool = True) -> Bundle:
     manifest_path = folder / MANIFEST
     if not manifest_path.is_file():
         raise IoError(f"'{folder}' is not a bundle: it has no {MANIFEST}; make one with `modalconflict export`.")
-    raw = manifest_path.read_bytes()
     try:
+        if manifest_path.stat().st_size > MAX_MANIFEST_BYTES:
+            raise IoError(
+                f"'{manifest_path}' has more than {MAX_MANIFEST_BYTES >> 20} MiB, which no bundle needs; do not use it."
+            )
+        raw = manifest_path.read_bytes()
         manifest = json.loads(raw)
-    except (ValueError, UnicodeDecodeError) as error:
+    except IoError:
+        raise
+    except RecursionError:
+        raise IoError(f"'{manifest_path}' is nested too deeply; export the model again.") from None
+    except (OSError, ValueError) as error:
         raise IoError(f"'{manifest_path}' is not valid JSON ({error}); export the model again.") from error
     check_manifest(manifest, manifest_path)
     bundle = Bundle(folder, manifest, hashlib.sha256(raw).hexdigest())
@@ -171,16 +185,21 @@ def check_manifest(manifest: Any, where: Path) -> None:
             or not isinstance(entry.get("size"), int)
         ):
             raise ModelError(f"'{where}' gives no sha256 and size for the file '{name}'; export the model again.")
+    for group in ("programs", "layers"):
+        entries = manifest[group].values() if group == "programs" else manifest[group]
+        if not all(isinstance(entry, dict) for entry in entries):
+            raise ModelError(f"'{where}' has an entry in \"{group}\" that is no object; export the model again.")
+    check_prompt(manifest, where)
     listed = set(manifest["files"])
     used = [*manifest["weights"], *(program.get("file") for program in manifest["programs"].values())]
     for name in used:
-        if name not in listed:
+        if not isinstance(name, str) or name not in listed:
             raise ModelError(f"'{where}' uses the file '{name}' without listing its checksum; export the model again.")
     programs = set(manifest["programs"])
     for index, layer in enumerate(manifest["layers"]):
-        if layer.get("program") not in programs:
+        if not isinstance(layer.get("program"), str) or layer["program"] not in programs:
             raise ModelError(f"'{where}' names the unknown program '{layer.get('program')}' for layer {index}.")
-        if layer.get("rope") not in manifest["ropes"]:
+        if not isinstance(layer.get("rope"), str) or layer["rope"] not in manifest["ropes"]:
             raise ModelError(f"'{where}' names the unknown rope '{layer.get('rope')}' for layer {index}.")
     for index, entry in enumerate(manifest["inject"]):
         layer, output = (entry.get("layer"), entry.get("output")) if isinstance(entry, dict) else (None, None)

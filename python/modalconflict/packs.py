@@ -206,15 +206,16 @@ class Pack:
             with safe_open(source, framework="numpy") as stream:
                 metadata = stream.metadata() or {}
                 arrays = {name: stream.get_tensor(name) for name in stream.keys()}
-        except SafetensorError as error:
+        except (SafetensorError, OSError, ValueError, TypeError) as error:
             raise IoError(f"The pack '{source}' is damaged ({error}); prepare it again.") from error
         version = metadata.get("format_version")
         if metadata.get("format") != PACK_FORMAT or version != str(PACK_FORMAT_VERSION):
             raise IoError(f"'{source}' is not a pack of format version {PACK_FORMAT_VERSION}; prepare it again.")
-        return cls(
-            arrays,
-            json.loads(metadata["case_ids"]),
-            metadata["bundle_sha256"],
-            json.loads(metadata.get("notes", "[]")),
-            metadata.get("preparation_sha256", ""),
-        )
+        try:
+            case_ids, notes = json.loads(metadata["case_ids"]), json.loads(metadata.get("notes", "[]"))
+            bundle_sha256 = metadata["bundle_sha256"]
+        except (KeyError, ValueError, RecursionError) as error:
+            raise IoError(f"The pack '{source}' lacks its names ({error}); prepare it again.") from None
+        if not all(isinstance(x, list) and all(isinstance(name, str) for name in x) for x in (case_ids, notes)):
+            raise IoError(f"The pack '{source}' has names that are no strings; prepare it again.")
+        return cls(arrays, case_ids, bundle_sha256, notes, metadata.get("preparation_sha256", ""))

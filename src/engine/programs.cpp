@@ -23,7 +23,11 @@ std::string brief(const std::exception& error) {
     const std::string mark = "RuntimeError: ";
     const auto reason = text.rfind(mark);
     const std::string tail = reason == std::string::npos ? text : text.substr(reason + mark.size());
-    return tail.substr(0, tail.find('\n'));
+    // A damaged archive makes it list what else the file may be, for as long as a page.
+    constexpr std::size_t most = 160;
+    const std::string line = tail.substr(0, tail.find('\n'));
+    const std::string sentence = line.substr(0, line.find(". "));
+    return sentence.size() <= most ? sentence : sentence.substr(0, sentence.rfind(' ', most)) + " …";
 }
 
 std::string describe(const at::Tensor& tensor) {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import json
 import math
 import platform
 from dataclasses import dataclass, field
@@ -18,7 +17,9 @@ import pyarrow.parquet as pq
 from modalconflict.arrow_tables import stream_of
 from modalconflict.errors import InvalidArgument, IoError
 from modalconflict.folders import claim_folder
-from modalconflict.records.writing import write_json
+from modalconflict.pixels import first_line
+from modalconflict.records.files import read_json, write_json
+from modalconflict.records.parquet import read_parquet
 
 if TYPE_CHECKING:
     from modalconflict.core.balance import BalancePoint
@@ -54,8 +55,8 @@ def finite(value: Any) -> Any:
 def _holds_analysis(folder: Path) -> bool:
     """Whether the folder's summary.json is one of ours: any other must not be overwritten."""
     try:
-        found = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found = read_json(folder / SUMMARY, "run the analysis again")
+    except OSError:
         return False
     return isinstance(found, dict) and found.get("format") == FORMAT
 
@@ -274,27 +275,30 @@ def load_analysis(path: str | Path) -> Analysis:
     """
     path = Path(path)
     try:
-        summary = json.loads((path / SUMMARY).read_text(encoding="utf-8"))
+        summary = read_json(path / SUMMARY, "run the analysis again")
     except FileNotFoundError:
         raise IoError(
             f"{path} holds no analysis ({SUMMARY} is missing); name a folder that 'modalconflict analyze' wrote"
         ) from None
-    except (OSError, ValueError) as error:
-        raise IoError(f"{path / SUMMARY} is unreadable ({error}); run the analysis again") from error
     if (
         not isinstance(summary, dict)
         or summary.get("format") != FORMAT
         or summary.get("format_version") != FORMAT_VERSION
     ):
         raise IoError(f"{path / SUMMARY} is no analysis of format version {FORMAT_VERSION}; run the analysis again")
+    for name, kind in (("models", list), ("options", dict), ("versions", dict)):
+        if not isinstance(summary.get(name), kind):
+            raise IoError(f"{path / SUMMARY} lacks its {name}; run the analysis again")
     models = []
     for number, content in enumerate(summary["models"]):
+        if not isinstance(content, dict):
+            raise IoError(f"{path / SUMMARY}, model {number}, is no object; run the analysis again")
         folder = path / f"model-{number:02d}"
         try:
             tables = {f.stem: pa.csv.read_csv(f) for f in sorted(folder.glob("*.csv"))}
             layers = None
             if (folder / "layers.parquet").exists():
-                table = pq.read_table(folder / "layers.parquet")
+                table = read_parquet(folder / "layers.parquet")
                 edges = np.append(table["low_edge"].to_numpy(), table["high_edge"].to_numpy()[-1])
                 values = table["difference"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
                 layers = {
@@ -302,7 +306,7 @@ def load_analysis(path: str | Path) -> Analysis:
                     "difference": values.reshape(table.num_rows, -1),
                     "counts": table["n"].to_numpy(),
                 }
-            models.append(ModelAnalysis(content, pq.read_table(folder / "cases.parquet"), tables, layers))
-        except (OSError, pa.ArrowInvalid) as error:
-            raise IoError(f"{folder} is incomplete ({str(error).splitlines()[0]}); run the analysis again") from error
+            models.append(ModelAnalysis(content, read_parquet(folder / "cases.parquet"), tables, layers))
+        except (OSError, pa.ArrowException, ValueError, LookupError) as error:
+            raise IoError(f"{folder} is incomplete ({first_line(error)}); run the analysis again") from error
     return Analysis(summary["options"], summary["versions"], models, summary.get("comparisons", []))

@@ -9,6 +9,7 @@ import typer
 
 from modalconflict import __version__
 from modalconflict.cli.rules import App, Commands, quiet_others, set_debug, stop_at_second_interrupt
+from modalconflict.cli.signals import stop_on_signals
 
 app = App(
     cls=Commands,
@@ -65,6 +66,7 @@ def main() -> None:
             stream.reconfigure(errors="replace")
     quiet_others()
     stop_at_second_interrupt()
+    stop_on_signals()
     app(prog_name="modalconflict")
 
 

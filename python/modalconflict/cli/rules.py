@@ -19,6 +19,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 import typer
 from typer.core import TyperGroup
 
+from modalconflict.cli.signals import Stopped
 from modalconflict.errors import ModalConflictError
 
 ORDER = (
@@ -90,10 +91,10 @@ class Commands(TyperGroup):
         """Run the command; whatever goes wrong becomes one sentence and an exit status. --debug lets it through."""
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             how = GOES_ON.get(ctx.invoked_subcommand or "")
             typer.echo(f"Stopped{f'; {how}' if how else ''}.", err=True)
-            raise typer.Exit(130) from None
+            raise typer.Exit(128 + stop.number if isinstance(stop, Stopped) else 130) from None
         except (typer.Exit, typer.Abort, BrokenPipeError):
             raise
         except _USAGE:

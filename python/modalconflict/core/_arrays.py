@@ -24,7 +24,7 @@ def numbers(name: str, values: npt.ArrayLike) -> Floats:
         if array.dtype.kind == "c":
             raise InvalidArgument(f"{name} holds complex numbers: give real ones")
         return array.astype(np.float64, copy=False)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         if isinstance(error, InvalidArgument):
             raise
         raise InvalidArgument(f"{name} cannot be read as numbers ({error}): give one number a case") from error
@@ -34,7 +34,10 @@ def number(name: str, value: Any) -> float:
     """One real number; whether it is in range is checked where it is used."""
     if isinstance(value, (bool, str)) or not isinstance(value, (int, float, np.number)):
         raise InvalidArgument(f"{name} is {value!r}: give a number")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise InvalidArgument(f"{name} has more digits than a number of 64 bits holds: give a smaller one") from None
 
 
 def whole(name: str, value: Any, least: int = 0, most: int = 100_000_000) -> int:

@@ -157,7 +157,7 @@ def _rows(name: str, values: Any, *, keep_float32: bool) -> tuple[npt.NDArray[An
             array = array.astype(np.float64)
     except InvalidArgument:
         raise
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InvalidArgument(f"{name} cannot be read as numbers ({error})") from error
     if array.ndim == 0 or array.shape[-1] == 0:
         raise InvalidArgument(

@@ -16,6 +16,7 @@ from modalconflict.arrow_tables import stream_of
 from modalconflict.datasets.manifest import MANIFEST_VERSION, READABLE_VERSIONS, validate_manifest
 from modalconflict.errors import InvalidArgument, IoError
 from modalconflict.pixels import first_line
+from modalconflict.records.parquet import read_parquet
 
 MANIFEST_FILE = "manifest.parquet"
 VERSION_KEY = b"modalconflict.manifest_version"
@@ -94,7 +95,12 @@ class Dataset:
     def options(self) -> dict[str, Any]:
         """What the dataset was made with; empty for one made elsewhere."""
         metadata = self._schema.metadata or {}
-        return dict(json.loads(metadata[OPTIONS_KEY])) if OPTIONS_KEY in metadata else {}
+        if OPTIONS_KEY not in metadata:
+            return {}
+        try:
+            return dict(json.loads(metadata[OPTIONS_KEY]))
+        except (ValueError, TypeError, RecursionError):
+            raise IoError(f"'{self.path / MANIFEST_FILE}' has options that are no JSON object; make it again") from None
 
     def batches(self, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
         """Yield the manifest in pieces of at most 1024 rows, some columns or all.
@@ -156,7 +162,9 @@ def read_manifest(folder: Path) -> pa.Table:
         )
     try:
         # memory_map: column chunks are read where they lie
-        table = pq.read_table(manifest, memory_map=True)
+        table = read_parquet(manifest, memory_map=True)
+    except IoError:
+        raise
     except (pa.ArrowException, OSError, ValueError) as error:
         raise IoError(f"'{manifest}' cannot be read as Parquet ({first_line(error)}); make the dataset again") from None
     metadata = table.schema.metadata or {}

@@ -179,7 +179,7 @@ def train(out: Path, scenes: int, align_steps: int, steps: int, text_every: int,
     first, log = 0, []
     checkpoint = out / "checkpoint.pt"
     if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=False)
+        state = torch.load(checkpoint, weights_only=True)
         projector.load_state_dict(state["projector"])
         for parameter, value in zip(lora_parameters, state["lora"], strict=True):
             parameter.data.copy_(value)

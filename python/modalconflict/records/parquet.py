@@ -47,13 +47,14 @@ def read_parquet(path: Path, *, memory_map: bool = False) -> pa.Table:
 
 def _bytes_needed(file: pq.ParquetFile) -> int:
     metadata = file.metadata
+    rows: int = metadata.num_rows
     width = sum(_row_bits(field.type) for field in file.schema_arrow)
-    uncompressed = sum(
+    uncompressed: int = sum(
         max(0, metadata.row_group(g).column(c).total_uncompressed_size)
         for g in range(metadata.num_row_groups)
         for c in range(metadata.num_columns)
     )
-    return int(metadata.num_rows * width // 8 + uncompressed)
+    return rows * width // 8 + uncompressed
 
 
 def _row_bits(kind: pa.DataType) -> int:

@@ -42,7 +42,7 @@ def describe(model: Any, bundle: Path | None, dataset: Any, options: Options | A
     """The content of study.json for a study that is about to begin."""
     info = model.info
     table = dataset.table
-    described = (table.schema.metadata or {}).get(b"modalconflict.dataset")
+    described = _options_of(table)
     names = table["dataset"].unique().to_pylist() if "dataset" in table.column_names else []
     return {
         "format": "modalconflict-study",
@@ -60,7 +60,7 @@ def describe(model: Any, bundle: Path | None, dataset: Any, options: Options | A
             "sha256": file_sha256(Path(dataset.path) / "manifest.parquet"),
             "path": str(Path(dataset.path).resolve()),
             "cases": table.num_rows,
-            "options": json.loads(described) if described else None,
+            "options": described,
         },
         "options": {k: v for k, v in asdict(options).items() if k != "memory_limit" or v is not None},
         "versions": {
@@ -75,6 +75,14 @@ def describe(model: Any, bundle: Path | None, dataset: Any, options: Options | A
         "begun": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "calls": [],
     }
+
+
+def _options_of(table: Any) -> Any:
+    described = (table.schema.metadata or {}).get(b"modalconflict.dataset")
+    try:
+        return json.loads(described) if described else None
+    except (ValueError, RecursionError):
+        raise IoError("the manifest has options that are no JSON; make the dataset again") from None
 
 
 def fingerprint(information: dict[str, Any]) -> str:

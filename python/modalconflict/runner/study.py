@@ -17,6 +17,7 @@ from modalconflict.records.files import write_json
 from modalconflict.records.schema import record_schema
 from modalconflict.records.writing import RecordWriter
 from modalconflict.runner.answers import given_answer
+from modalconflict.runner.failures import lacks_memory, one_line
 from modalconflict.runner.identity import describe, fingerprint, open_folder
 from modalconflict.runner.indices import further_indices
 from modalconflict.runner.plan import TEXTS, Groups, PlannedRun, plan_group, specification
@@ -105,7 +106,7 @@ class Options:
     indices: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        if self.text not in TEXTS:
+        if not isinstance(self.text, str) or self.text not in TEXTS:
             raise InvalidArgument(f"text '{self.text}' is none of {', '.join(TEXTS)}; choose one of them")
         if self.order not in (None, "image_first", "text_first"):
             raise InvalidArgument(f"order '{self.order}' is neither image_first nor text_first; choose one of them")
@@ -303,6 +304,8 @@ class _Study:
         groups = Groups(self._table, limit)
         begin, runs, failed = time.perf_counter(), 0, 0
         done = sum(number in writer.finished for number in groups)
+        for number in groups:  # a manifest that contradicts itself is found now, not after days
+            self._plan(groups.cases(number))
         try:
             for number in groups:
                 if number in writer.finished:
@@ -346,14 +349,21 @@ class _Study:
         )
         write_json(self._out / "study.json", self._information)
 
+    def _plan(self, cases: list[dict[str, Any]]) -> list[PlannedRun]:
+        return plan_group(cases, TEXTS[self._options.text], self._options.order)
+
     def _group(self, cases: list[dict[str, Any]]) -> pa.Table:
-        runs = plan_group(cases, TEXTS[self._options.text], self._options.order)
-        results = self._batch(runs)
+        results = self._batch(self._plan(cases))
+        failures = [r for _, r in results if not isinstance(r, pa.Table)]
+        if len(failures) == len(results) and not any(isinstance(f, (InvalidArgument, IoError)) for f in failures):
+            raise failures[0]  # not one run of the group works: it is the model, not a case
         schema = next(
             (r.schema for _, r in results if isinstance(r, pa.Table)),
             record_schema(self._lens_rows(), self._options.top_k),
         )
-        tables = [failed_records(b, r, self._context, schema) if isinstance(r, str) else r for b, r in results]
+        tables = [
+            r if isinstance(r, pa.Table) else failed_records(b, one_line(r), self._context, schema) for b, r in results
+        ]
         table = pa.concat_tables(tables)
         self._first_token_differs += first_token_differs(table)
         return table
@@ -361,21 +371,21 @@ class _Study:
     def _lens_rows(self) -> int:
         return int(self._information["model"]["layers"]) + 1
 
-    def _batch(self, batch: list[PlannedRun]) -> list[tuple[Sequence[PlannedRun], pa.Table | str]]:
-        """Run a batch; if a case cannot be prepared or does not fit the model, halve it until that case stands alone."""
-        failure: ModalConflictError | None = None
+    def _batch(self, batch: list[PlannedRun]) -> list[tuple[Sequence[PlannedRun], pa.Table | Exception]]:
+        """Run a batch; what cannot be prepared, fails or lacks memory is halved until the case stands alone."""
+        failure: Exception | None = None
         try:
             pack = self._preparer.prepare([specification(r, self._root) for r in batch])
             reads = self._model.run(
                 pack, top_k=self._options.top_k, max_new_tokens=self._options.max_new_tokens, **self._reading
             )
-        except (InvalidArgument, IoError) as error:
-            failure = error
+        except Exception as error:  # whatever a library makes of one bad case must not end a study of days
+            failure = error.with_traceback(None)  # its frames hold the batch's memory, which the halves need
         if failure is not None:
-            if self._strict:
+            if self._strict and (len(batch) == 1 or not lacks_memory(failure)):
                 raise failure
             if len(batch) == 1:
-                return [(batch, str(failure))]
+                return [(batch, failure)]
             half = len(batch) // 2
             return self._batch(batch[:half]) + self._batch(batch[half:])
         if self._strict:
@@ -408,11 +418,19 @@ def rerun_options(study: Path) -> tuple[str, str, Options]:
     from modalconflict.records.reading import study_information
 
     information = study_information(study)
-    bundle = information["model"].get("path")
-    if bundle is None:
+    sections: dict[str, Any] = {name: information.get(name) for name in ("model", "dataset", "options")}
+    if not all(isinstance(section, dict) for section in sections.values()):
+        raise IoError(f"{study} does not say its model, dataset and options; name them by --model and --data")
+    bundle, folder = sections["model"].get("path"), sections["dataset"].get("path")
+    if not isinstance(bundle, str):
         raise IoError(f"{study} was run on a model without a bundle's folder; name the bundle by --model")
-    known = {k: v for k, v in information["options"].items() if k in Options.__dataclass_fields__}
-    return bundle, information["dataset"]["path"], replace(Options(), **known)
+    if not isinstance(folder, str):
+        raise IoError(f"{study} does not say its dataset's folder; name it by --data")
+    known = {k: v for k, v in sections["options"].items() if k in Options.__dataclass_fields__}
+    try:
+        return bundle, folder, replace(Options(), **known)
+    except TypeError as error:
+        raise IoError(f"{study} has options of another kind ({error}); give them on the command line") from None
 
 
 __all__ = ["Options", "Progress", "StudyResult", "rerun_options", "run"]
