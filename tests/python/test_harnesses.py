@@ -137,6 +137,16 @@ def test_the_choosing_task_gives_the_entropy_over_the_answers(data: Any, tmp_pat
     assert analysis.models[0].name == "stub"
 
 
+def test_controls_stay_controls(tmp_path: Path) -> None:
+    data = mc.datasets.color_recognition(groups=1, controls=("text_irrelevant",), out=tmp_path / "data")
+    task = Task(mc.datasets.to_lmms_eval(data, tmp_path / "task"), "modalconflict")
+    documents = task.documents(tmp_path / "cache")
+    task.evaluate(documents, follows_text, tmp_path / "samples.jsonl")
+    found = mc.records.from_lmms_eval(tmp_path / "samples.jsonl", "stub")["control"].to_pylist()
+    assert found == [d["control"] for d in documents]
+    assert set(found) == {"none", "text_irrelevant"}
+
+
 def test_log_likelihoods_and_losses_mean_the_same(data: Any, tmp_path: Path) -> None:
     utils = Task(mc.datasets.to_lmms_eval(data, tmp_path / "task"), "modalconflict_choices").utils
     doc = {"condition": "multimodal", "answer_text": "a", "answer_vision": "b", "choices": ["a", "b"]}

@@ -67,7 +67,8 @@ def from_lmms_eval(samples: str | Path, model: str) -> pa.Table:
     dataset = "lmms_eval"
     for number, line in enumerate(lines):
         doc, found = _sample(line, path.name, number)
-        runs.append(PlannedRun(**{key: doc[key] for key in _DOC}, image=doc.get("picture")))
+        control = str(doc.get("control") or "none")
+        runs.append(PlannedRun(**{key: doc[key] for key in _DOC}, image=doc.get("picture"), control=control))
         answers.append(str(found["answer"]))
         chances.append(found.get("choice_log_probs"))
         known.update(doc.get("choices") or ())
