@@ -22,6 +22,8 @@ from modalconflict.analysis.result import Analysis, ModelAnalysis, versions
 from modalconflict.analysis.statistics import check_level
 from modalconflict.analysis.tiers import following_by_tier, tier_table
 from modalconflict.arrow_tables import as_arrow, is_table
+from modalconflict.distributed.objects import object_study_information
+from modalconflict.distributed.store import is_object_uri, open_object_folder
 from modalconflict.errors import InvalidArgument
 from modalconflict.records.reading import is_study, read_records, read_table, study_information
 from modalconflict.records.schema import validate_records
@@ -172,6 +174,8 @@ def _split(item: Any, label: str) -> Iterable[_Source]:
     study = None
     if is_table(item):
         table = as_arrow(item)
+    elif is_object_uri(item):
+        table, study = read_records(item), object_study_information(open_object_folder(item))
     else:
         path = Path(item)
         study = study_information(path) if is_study(path) else None

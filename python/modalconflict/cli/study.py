@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from modalconflict.runner.study import StudyResult
 
 _API = "A model behind a server"
+_RAY = "A Ray cluster"
 
 
 class TextKind(str, Enum):
@@ -33,6 +34,13 @@ class Order(str, Enum):
     text_first = "text_first"
 
 
+class Engine(str, Enum):
+    """Where a study runs."""
+
+    local = "local"
+    ray = "ray"
+
+
 class Cases(str, Enum):
     """Which cases the law is stated on."""
 
@@ -42,7 +50,12 @@ class Cases(str, Enum):
 
 @app.command()
 def run(
-    out: Annotated[Path, typer.Option(help="Study folder: new or empty, or with --resume the same study.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="Study folder: new or empty, or with --resume the same study. With --engine ray also s3://bucket/prefix."
+        ),
+    ],
     model: Annotated[Path | None, typer.Option(help="Bundle folder.")] = None,
     data: Annotated[Path | None, typer.Option(help="Dataset folder.")] = None,
     from_study: Annotated[Path | None, typer.Option("--from", help="Repeat what this study's own record says.")] = None,
@@ -68,6 +81,16 @@ def run(
         typer.Option(
             help="Index recorded besides: normalized_entropy, perplexity, energy, renyi:ORDER, tsallis:ORDER."
         ),
+    ] = None,
+    engine: Annotated[
+        Engine, typer.Option(help="local: this process; ray: a cluster's workers.", rich_help_panel=_RAY)
+    ] = Engine.local,
+    address: Annotated[
+        str | None,
+        typer.Option(help="Of the cluster; RAY_ADDRESS or this machine alone by default.", rich_help_panel=_RAY),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="One a node, or one a GPU, by default.", rich_help_panel=_RAY)
     ] = None,
     api: Annotated[
         str | None,
@@ -155,6 +178,9 @@ def run(
             memory_limit=options.memory_limit if memory_limit is None else memory_limit,
             tuned_lens=tuned_lens,
             indices=index if index is not None else options.indices,
+            engine=engine.value,
+            address=address,
+            workers=workers,
             progress=lambda p: advance(p.groups_done, p.groups),
         )
     return _what_was_run(result, out)

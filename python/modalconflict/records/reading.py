@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from modalconflict.arrow_tables import as_arrow, is_table
+from modalconflict.distributed.store import is_object_uri, open_object_folder
 from modalconflict.errors import InvalidArgument, IoError
 from modalconflict.records.files import read_json
 from modalconflict.records.journal import JOURNAL, PART_KEY, finished_groups
@@ -74,8 +75,8 @@ def read_records(path: Any) -> pa.Table:
     Parameters
     ----------
     path
-        A folder with study.json; a .parquet or .csv file whose rows are runs; or a table of them in memory: Arrow, Polars,
-        pandas, or anything else with ``__arrow_c_stream__``.
+        A folder with study.json, or such a place in an object store (s3://bucket/prefix); a .parquet or .csv file whose rows
+        are runs; or a table of them in memory: Arrow, Polars, pandas, or anything else with ``__arrow_c_stream__``.
 
     Returns
     -------
@@ -91,6 +92,10 @@ def read_records(path: Any) -> pa.Table:
     """
     if is_table(path):
         return validate_records(as_arrow(path), "the table")
+    if is_object_uri(path):
+        from modalconflict.distributed.objects import read_object_records
+
+        return read_object_records(open_object_folder(path))
     path = Path(path)
     if not path.is_dir():
         return validate_records(read_table(path), str(path))

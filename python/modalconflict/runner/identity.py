@@ -112,7 +112,7 @@ def open_folder(out: Path, information: dict[str, Any], resume: bool) -> Iterato
             if fresh:
                 write_json(out / STUDY, information)
             else:
-                _require_same(out, information, resume)
+                require_same(study_information(out), out, information, resume)
             try:
                 yield
             except BaseException:
@@ -131,8 +131,8 @@ def _may_be_study(out: Path) -> bool:
     return is_study(out) or {p.name for p in out.iterdir()} <= {LOCK, f"{STUDY}.part"}
 
 
-def _require_same(out: Path, information: dict[str, Any], resume: bool) -> None:
-    there = study_information(out)
+def require_same(there: dict[str, Any], out: object, information: dict[str, Any], resume: bool) -> None:
+    """Refuse to go on with another study than the one `there` at `out`, or without `resume`; else take over its calls."""
     different = [k for k in _IDENTITY if _at(there, k) != _at(information, k)]
     if different:
         details = "; ".join(_difference(k, there, information) for k in different)

@@ -142,6 +142,9 @@ def run(
     tuned_lens: TunedLens | str | Path | None = None,
     indices: Sequence[str] = (),
     progress: Callable[[Progress], None] | None = None,
+    engine: str = "local",
+    address: str | None = None,
+    workers: int | None = None,
 ) -> StudyResult:
     """Run a model over a dataset and keep one record a run.
 
@@ -191,6 +194,13 @@ def run(
         "tsallis:ORDER".
     progress
         Called after each group.
+    engine
+        "local": this process; "ray": the workers of a Ray cluster, each with a model (docs/distributed.md). `model`,
+        `dataset` and `tuned_lens` are then folders that every node sees, and `out` may be s3://bucket/prefix.
+    address
+        Of the Ray cluster; None takes RAY_ADDRESS, or this machine alone.
+    workers
+        Of the Ray cluster; None: one a node, or one a GPU.
 
     Returns
     -------
@@ -209,6 +219,7 @@ def run(
         if memory_limit is not None or device != "cpu":
             raise InvalidArgument("the model is loaded already; give memory_limit and device to load_model instead")
         memory_limit = getattr(model, "memory_limit", None)
+    bundle_folder, lens_folder = model, tuned_lens
     if isinstance(tuned_lens, (str, Path)):
         from modalconflict.tuned_lens import load_tuned_lens
 
@@ -225,6 +236,23 @@ def run(
     )
     if limit is not None and limit < 1:
         raise InvalidArgument(f"limit is {limit}; give at least 1 group, or leave it out for all")
+    if engine != "local":
+        if engine != "ray":
+            raise InvalidArgument(f"engine '{engine}' is neither local nor ray; choose one of them")
+        from modalconflict.distributed.study import WorkerTask, run_on_ray
+
+        places = {"model": bundle_folder, "dataset": getattr(dataset, "path", dataset), "tuned_lens": lens_folder}
+        return run_on_ray(
+            WorkerTask.of(places, preparer, options, strict=strict, trust=trust, threads=threads, device=device),
+            out,
+            address=address,
+            workers=workers,
+            limit=limit,
+            resume=resume,
+            progress=progress,
+        )
+    if address is not None or workers is not None:
+        raise InvalidArgument("address and workers are of a Ray cluster; give engine='ray' (--engine ray) with them")
     out = Path(out)
     dataset, bundle = _load_dataset(dataset), _bundle_path(model)
     if not hasattr(model, "run"):
