@@ -20,6 +20,8 @@ from modalconflict.analysis.law import law_summary
 from modalconflict.analysis.layers import count_switches, layer_bins, lens_table, matrix, oscillation_summary, regions
 from modalconflict.analysis.result import Analysis, ModelAnalysis, versions
 from modalconflict.analysis.statistics import check_level
+from modalconflict.analysis.streamed import analyze_streamed
+from modalconflict.analysis.streaming import RecordFiles, large_records
 from modalconflict.analysis.tiers import following_by_tier, tier_table
 from modalconflict.arrow_tables import as_arrow, is_table
 from modalconflict.distributed.objects import object_study_information
@@ -88,6 +90,9 @@ def analyze(
         ``__arrow_c_stream__``). Rows are runs (docs/records.md), or joined cases with the columns case_id, h_text, h_vision
         (nats) and outcome. Runs whose `control` is not "none" have no part in the law; they are described apart, in each
         model's summary["controls"].
+        A study or .parquet file of more than a million runs is streamed, see
+        :func:`~modalconflict.analysis.streamed.analyze_streamed`; ``summary["computed"]["path"]`` of each model says
+        "in_memory" or "streamed".
     uncertainty
         Name of the index; ΔU_rel = 2 (U_t − U_v) / (U_t + U_v), within [−2, 2].
     level
@@ -122,12 +127,14 @@ def analyze(
     arXiv 2511.02243, "When Modalities Conflict".
     """
     options = AnalysisOptions(uncertainty, level, cases, bin_width, replicates, random_state)
-    sources = _sources(records)
-    models = [_analyze_model(source, options) for source in sources]
+    models = [
+        _analyze_model(s, options) if isinstance(s, _Source) else _analyze_large(s, options) for s in _sources(records)
+    ]
     if not models:
         raise InvalidArgument("the records hold no rows; give at least one case")
     result = Analysis(options=asdict(options), versions=versions(), models=models)
-    result.comparisons = compare_models(models, result.options)
+    whole = [m for m in models if m.summary["computed"]["path"] == "in_memory"]
+    result.comparisons = compare_models(models, result.options) if len(whole) == len(models) else []
     if out is not None:
         result.save(out)
     return result
@@ -145,12 +152,22 @@ class _Source:
     study: dict[str, Any] | None
 
 
-def _sources(records: Any) -> list[_Source]:
+def _analyze_large(files: RecordFiles, options: AnalysisOptions) -> ModelAnalysis:
+    path = Path(files.label)
+    return analyze_streamed(files, study_information(path) if is_study(path) else None, options)
+
+
+def _sources(records: Any) -> list[_Source | RecordFiles]:
     items = [records] if isinstance(records, (str, Path)) or is_table(records) else list(records)
     if not items:
         raise InvalidArgument("there are no records to analyse; name at least one study or table")
     found: dict[tuple[str, str, bool], _Source] = {}
+    large: list[RecordFiles] = []
     for number, item in enumerate(items):
+        files = large_records(item)
+        if files is not None:
+            large.append(files)
+            continue
         for source in _split(item, f"table {number}" if is_table(item) else str(item)):
             key = (source.name, source.sha256, source.minimal)
             if key not in found:
@@ -166,7 +183,7 @@ def _sources(records: Any) -> list[_Source]:
             label = f"{first.label} + {source.label}"
             first.table = merged if source.minimal else validate_records(merged, label)
             first.label = label
-    return list(found.values())
+    return [*found.values(), *large]
 
 
 def _split(item: Any, label: str) -> Iterable[_Source]:
@@ -236,6 +253,7 @@ def _analyze_model(source: _Source, options: AnalysisOptions) -> ModelAnalysis:
         "bundle_sha256": source.sha256,
         "records": source.label,
         "study": source.study,
+        "computed": {"path": "in_memory"},
         "counts": _counts(cases, outcome, used, certain, None if minimal else runs),
     }
     summary |= law_summary(delta, u_text + u_vision, outcome, used, groups, _other_kinds(cases), options)

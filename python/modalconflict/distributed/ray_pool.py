@@ -104,7 +104,9 @@ class RayPool:
             cause = error.cause
             if isinstance(cause, ModalConflictError):
                 raise type(cause)(str(cause)) from None
-            raise ModelError(f"a worker failed ({type(cause).__name__}: {cause}); this is no fault of a case") from error
+            raise ModelError(
+                f"a worker failed ({type(cause).__name__}: {cause}); this is no fault of a case"
+            ) from error
         except errors.RayError as error:  # the actor's process, its node or what it returned is gone
             raise WorkerLost(str(error)) from error
 
@@ -125,4 +127,6 @@ def _connect(ray: Any, address: str | None) -> None:
         ray.init(address=address, log_to_driver=False, logging_level="WARNING", **options)
     except (ConnectionError, ValueError, RuntimeError) as error:
         where = f"the Ray cluster at {address}" if address else "Ray on this machine"
-        raise IoError(f"cannot join {where} ({str(error).splitlines()[0]}); look at its address (ray status)") from error
+        raise IoError(
+            f"cannot join {where} ({str(error).splitlines()[0]}); look at its address (ray status)"
+        ) from error

@@ -80,7 +80,9 @@ def run_on_ray(
     with _opened(place, information, resume) as writer:
         pool = RayPool(task, address, workers)
         try:
-            return _DistributedStudy(place, writer, information, Groups(dataset.table, limit), progress).run(pool, limits)
+            return _DistributedStudy(place, writer, information, Groups(dataset.table, limit), progress).run(
+                pool, limits
+            )
         finally:
             pool.close()
 

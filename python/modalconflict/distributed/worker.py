@@ -61,7 +61,9 @@ class WorkerTask:
             if not isinstance(place, (str, Path)) and (place is not None or name != "tuned_lens"):
                 raise InvalidArgument(f"with the engine ray {name} is loaded by every worker; give its folder's path")
         if preparer is not None:
-            raise InvalidArgument("with the engine ray every worker prepares with the bundle's own preparer; leave it out")
+            raise InvalidArgument(
+                "with the engine ray every worker prepares with the bundle's own preparer; leave it out"
+            )
         bundle, data, lens = (None if p is None else str(Path(p).resolve()) for p in places.values())
         return cls(str(bundle), str(data), lens, options, strict, trust, threads, device)
 

@@ -173,6 +173,7 @@ def test_a_path_is_a_uri_again() -> None:
 def test_a_study_over_ray_lands_in_the_store(bucket: str, server: str, tmp_path: Path) -> None:
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'modalconflict[ray]'")
     from small_study import assert_same_records, small_dataset
+
     from tiny_bundles import tiny_bundle
 
     bundle, data = tiny_bundle()[2], small_dataset(tmp_path / "data", 4)
@@ -188,7 +189,9 @@ def test_a_study_over_ray_lands_in_the_store(bucket: str, server: str, tmp_path:
     mc.run(bundle, data, tmp_path / "alone")
     assert_same_records(mc.read_records(out), mc.read_records(tmp_path / "alone"))
     found, expected = (mc.analyze(place, cases="all", replicates=100) for place in (out, tmp_path / "alone"))
-    np.testing.assert_allclose(found.models[0].summary["tfr"]["estimate"], expected.models[0].summary["tfr"]["estimate"])
+    np.testing.assert_allclose(
+        found.models[0].summary["tfr"]["estimate"], expected.models[0].summary["tfr"]["estimate"]
+    )
     open_object_folder(f"s3://{bucket}/other").write("notes.txt", b"mine")
     with pytest.raises(IoError, match="is not empty and holds no study"):
         mc.run(bundle, data, f"s3://{bucket}/other", **options)

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small_study import assert_same_records, small_dataset
 
 import modalconflict as mc
 from modalconflict.errors import InvalidArgument, IoError
 from modalconflict.records.reading import study_information
-from small_study import assert_same_records, small_dataset
 from tiny_bundles import copy_of, tiny_bundle
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'modalconflict[ray]'")
