@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from modalconflict.analysis.cases import included_cases, join_runs
+from modalconflict.analysis.controls import split_controls
 from modalconflict.analysis.indices import index_table, relative_column
 from modalconflict.analysis.law import OTHER_KINDS, bin_edges, disagree
 from modalconflict.analysis.result import ModelAnalysis
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from modalconflict.analysis.analyze import AnalysisOptions
 
 SAMPLED_GROUPS = 64
-LEFT_OUT = ("violation", "oscillations", "layers")
+LEFT_OUT = ("violation", "oscillations", "layers", "controls")
 
 
 def analyze_streamed(files: RecordFiles, study: dict[str, Any] | None, options: AnalysisOptions) -> ModelAnalysis:
@@ -45,8 +46,8 @@ def analyze_streamed(files: RecordFiles, study: dict[str, Any] | None, options: 
     Counts, rates, accuracies, tiers and the bins are exact. The logistic and the isotonic curve take each case's ΔU_rel as
     the mean of its bin, 1/512 wide; quartiles of the uncertainty are read from a histogram, right to 0.55 %; intervals
     resample 1,024 blocks of groups where there are more groups than that. `summary["computed"]` says so. The
-    isotonic balance point and those of the two halves have no interval. The test of monotonicity, the oscillations and the
-    layers need the cases themselves and are left out; the table of cases is a uniform sample of 64 groups.
+    isotonic balance point and those of the two halves have no interval. The test of monotonicity, the oscillations, the controls and
+    the layers need the cases themselves and are left out; the table of cases is a uniform sample of 64 groups.
 
     Parameters
     ----------
@@ -76,7 +77,7 @@ class _Sums:
     def __init__(self, options: AnalysisOptions, label: str) -> None:
         self._options, self._label = options, label
         self._model: tuple[str, str] | None = None
-        self._groups = 0
+        self._groups = self._controls = 0
         self._counts: Counter[str] = Counter()
         self._failures: Counter[str] = Counter()
         self._conditions: Counter[str] = Counter()
@@ -96,6 +97,10 @@ class _Sums:
     def add(self, runs: pa.Table) -> None:
         """Add a chunk of whole groups."""
         self._one_model(runs)
+        runs, controls = split_controls(runs)
+        self._controls += controls.num_rows
+        if not runs.num_rows:
+            return
         if self._options.uncertainty not in runs.column_names:
             raise InvalidArgument(f"uncertainty '{self._options.uncertainty}' is no column of {self._label}")
         self._add_tiers(runs)
@@ -225,6 +230,7 @@ class _Sums:
                 "blocks": min(self._groups, BLOCKS),
                 "left_out": list(LEFT_OUT),
                 "sampled_groups": len(self._sample),
+                "control_runs": self._controls,
             },
             "counts": self._all_counts(),
             **self._law(indices),
@@ -241,6 +247,7 @@ class _Sums:
             tables["following"] = pa.Table.from_pylist(summary["following"])
         summary["tiers"] = tables["tiers"].to_pylist()
         summary["oscillations"] = None
+        summary["controls"] = []
         return ModelAnalysis(summary=summary, cases=self._sampled_cases(files), tables=tables, layers=None)
 
     def _all_counts(self) -> dict[str, Any]:
@@ -327,7 +334,7 @@ class _Sums:
         return pa.Table.from_pylist(rows, schema=pa.schema([*fields, *((n, pa.float64()) for n in numbers)]))
 
     def _sampled_cases(self, files: RecordFiles) -> pa.Table:
-        cases = join_runs(files.groups(list(self._sample.values())), self._options.uncertainty)
+        cases = join_runs(split_controls(files.groups(list(self._sample.values())))[0], self._options.uncertainty)
         delta = relative_column(cases, self._options.uncertainty)
         used = included_cases(cases, self._options.cases) & np.isfinite(delta)
         return cases.append_column("delta", pa.array(delta)).append_column("included", pa.array(used))

@@ -30,6 +30,7 @@ _COLUMNS = (
     "d_v",
     "d_t",
     "order",
+    "control",
     "answer",
     "answer_kind",
     "correct",

@@ -37,7 +37,7 @@ def size_bin(values: Floats) -> npt.NDArray[np.int64]:
     """Bin of each value."""
     with np.errstate(divide="ignore"):
         place = np.floor((np.log2(values) - _OCTAVES[0]) * _PER_OCTAVE) + 1
-    return np.clip(np.nan_to_num(place, neginf=0), 0, size_bins() - 1).astype(np.int64)
+    return np.asarray(np.clip(np.nan_to_num(place, neginf=0), 0, size_bins() - 1), dtype=np.int64)
 
 
 def size_quantile(histogram: npt.NDArray[np.int64], share: float) -> float | None:

@@ -52,7 +52,7 @@ class RayPool:
             raise InvalidArgument(f"workers is {workers}; give 1 to 10,000")
         import ray
 
-        self._ray = ray
+        self._ray: Any = ray
         self._ours = not ray.is_initialized()
         if self._ours:
             _connect(ray, address)
@@ -72,7 +72,7 @@ class RayPool:
         self.workers = workers or gpus or len(nodes)
         share = -(-self.workers // len(nodes))
         cores = task.threads or max(1, int(min(n["CPU"] for n in nodes)) // share)
-        actor = self._ray.remote(GroupWorker)
+        actor: Any = self._ray.remote(GroupWorker)
         self._task = WorkerTask(**{**task.__dict__, "threads": cores})
         self._actor = actor.options(
             num_cpus=cores,
@@ -83,7 +83,7 @@ class RayPool:
 
     def start(self) -> tuple[Any, Any]:
         """Ask for a further actor."""
-        worker = self._actor.remote(self._task)
+        worker: Any = self._actor.remote(self._task)
         return worker, worker.introduce.remote()
 
     def submit(self, worker: Any, group: int) -> Any:

@@ -170,7 +170,9 @@ def test_a_path_is_a_uri_again() -> None:
     assert object_uri(Path("data/s3:/x")) is None
 
 
-def test_a_study_over_ray_lands_in_the_store(bucket: str, server: str, tmp_path: Path) -> None:
+def test_a_study_over_ray_lands_in_the_store(
+    bucket: str, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'modalconflict[ray]'")
     from small_study import assert_same_records, small_dataset
 
