@@ -217,7 +217,7 @@ def try_bad_inputs() -> list[tuple[str, int, int]]:
 
 def table(faults: list[tuple[str, int, int, int]], inputs: list[tuple[str, int, int]]) -> str:
     """Both tables in Markdown."""
-    lines = ["| fault | studies | faults that struck | rows lost |", "|---|---:|---:|---:|"]
+    lines = ["| fault | studies | faults injected | rows lost |", "|---|---:|---:|---:|"]
     lines += [f"| {name} | {times} | {struck} | {lost} |" for name, times, struck, lost in faults]
     lines.append(
         f"| **all** | {sum(f[1] for f in faults)} | {sum(f[2] for f in faults)} | {sum(f[3] for f in faults)} |"

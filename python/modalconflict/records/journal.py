@@ -168,7 +168,7 @@ def _check_part(study: Path, entry: JournalEntry, line: int) -> None:
 def _recover(part: Path, group: int, identity: str) -> JournalEntry | None:
     """The entry of a part that is whole and says that it is this group of this study."""
     try:
-        with pq.ParquetFile(part, page_checksum_verification=True) as file:
+        with open(part, "rb") as handle, pq.ParquetFile(handle, page_checksum_verification=True) as file:
             own = json.loads((file.schema_arrow.metadata or {}).get(PART_KEY, b"null"))
             if not isinstance(own, dict) or own.get("group") != group:
                 return None

@@ -35,7 +35,10 @@ def read_parquet(path: Path, *, memory_map: bool = False) -> pa.Table:
     pyarrow.ArrowException, OSError
         If it cannot be read.
     """
-    with pq.ParquetFile(path, memory_map=memory_map, page_checksum_verification=True) as file:
+    with (
+        open(path, "rb") as handle,  # Arrow takes no name that is not UTF-8
+        pq.ParquetFile(path if memory_map else handle, memory_map=memory_map, page_checksum_verification=True) as file,
+    ):
         needed, rows = _bytes_needed(file), file.metadata.num_rows
         if rows < 0 or needed > _memory():
             raise IoError(

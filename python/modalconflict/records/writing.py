@@ -62,7 +62,8 @@ def write_part(
     marked = table.replace_schema_metadata({**(table.schema.metadata or {}), PART_KEY: own})
     try:
         try:
-            pq.write_table(marked, partial, compression="zstd", write_page_checksum=True)
+            with open(partial, "wb") as handle:  # a handle, as Arrow takes no name that is not UTF-8
+                pq.write_table(marked, handle, compression="zstd", write_page_checksum=True)
             sync_file(partial)
             os.replace(partial, target)
         except BaseException:

@@ -104,7 +104,7 @@ def open_folder(out: Path, information: dict[str, Any], resume: bool) -> Iterato
         If the folder holds another study (the message names what differs), the same one without `resume`, or
         anything else; or another process holds it.
     """
-    made = not out.exists()
+    made = not os.path.exists(out)
     claim_folder(out, "study", _may_be_study)
     try:
         with StudyLock(out):
