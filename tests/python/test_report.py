@@ -227,6 +227,67 @@ def test_models_stand_side_by_side(tmp_path: Path, analysis: Analysis) -> None:
         report([analysis, mood], tmp_path / "r.html")
 
 
+def test_models_of_one_analysis_are_compared_in_a_table_and_figures(tmp_path: Path) -> None:
+    both = analyze([make_records(groups=20), make_records(groups=20, model="another", balance=0.5)], replicates=100)
+    page = Page(report(both, tmp_path / "r.html").read_text())
+    pair = both.comparisons[0]["balance_point"]
+    assert "Model against model" in page.text and "synthetic − another" in page.text
+    assert f"{pair['estimate']:.2f}".replace("-", "−") in page.text
+    assert sum("Differences of" in (a.get("alt") or "") for tag, a in page.tags if tag == "img") == 2
+
+
+def test_every_index_stands_in_a_table_for_print(content: str, analysis: Analysis) -> None:
+    page = Page(content)
+    assert "By every uncertainty index" in page.text and "Model against model" not in page.text
+    for row in analysis.models[0].summary["indices"]:
+        assert row["uncertainty"].replace("_", " ") in page.text
+        assert f"{row['balance_point']['estimate']:.2f}".replace("-", "−") in page.text
+
+
+def bounded(records: pa.Table, upper: float | None) -> pa.Table:
+    """The same records as a server's: entropies are lower bounds, the upper ones so many nats above."""
+    entropy = records["entropy"].to_pylist()
+    kinds = pa.array(["lower_bound"] * records.num_rows)
+    ends = pa.array([None if upper is None else e + upper for e in entropy], pa.float64())
+    return records.append_column("entropy_kind", kinds).append_column("entropy_upper", ends)
+
+
+@pytest.mark.parametrize("upper", [0.02, None])
+def test_bounds_are_said_to_be_bounds(tmp_path: Path, upper: float | None) -> None:
+    records = bounded(make_records(groups=20), upper)
+    found = analyze(records, replicates=100)
+    bounds = found.models[0].summary["bounds"]
+    text = Page(report(found, tmp_path / "r.html").read_text()).text
+    assert "The entropies are lower bounds in 180 of the 180 unimodal runs" in text and "(lower bound)" in text
+    if upper is None:
+        assert bounds["gap"] is None and bounds["delta"] is None and "vocabulary was not given" in text
+    else:
+        assert bounds["gap"]["median"] == pytest.approx(0.02) and 0 < bounds["delta"]["median"] < 0.2
+        assert bounds["delta"]["clear"] > 0.5 and "0.020 nats above them" in text
+    margin = analyze(records, uncertainty="margin", replicates=100)
+    assert "not an entropy and is exact" in " ".join(paragraph(margin.models[0].summary, margin.options))
+    exact = analyze(make_records(groups=20), replicates=100)
+    assert exact.models[0].summary["bounds"] is None and "lower bound" not in " ".join(
+        paragraph(exact.models[0].summary, exact.options)
+    )
+
+
+def test_the_range_of_a_bounded_case_is_that_of_its_corners() -> None:
+    """Against all combinations of two points of either interval, by the definition of ΔH_rel."""
+    records = bounded(make_records(groups=12), 0.1)
+    cases = analyze(records, replicates=100, cases="all")
+    widths = []
+    for row in cases.models[0].included().to_pylist():
+        corners = [
+            2 * (t - v) / (t + v)
+            for t in (row["u_text"], row["upper.t"], (row["u_text"] + row["upper.t"]) / 2)
+            for v in (row["u_vision"], row["upper.v"], (row["u_vision"] + row["upper.v"]) / 2)
+        ]
+        widths.append(max(corners) - min(corners))
+    delta = cases.models[0].summary["bounds"]["delta"]
+    assert delta["n"] == len(widths) and delta["largest"] == pytest.approx(max(widths))
+
+
 def test_a_study_folder_is_analysed_on_the_way(study: Path, tmp_path: Path) -> None:
     assert "synthetic" in report(study, tmp_path / "sub" / "r.html").read_text()
 

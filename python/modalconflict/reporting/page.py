@@ -19,6 +19,7 @@ from modalconflict.reporting import library
 from modalconflict.reporting.examples import choose, curve_cases, describe
 from modalconflict.reporting.explorer import as_script_data, explorer_data
 from modalconflict.reporting.figures import draw
+from modalconflict.reporting.pairs import index_rows, pair_figures, pair_rows
 from modalconflict.reporting.published import SOURCE, comparison
 from modalconflict.reporting.words import flags_in_words, paragraph, percent, preference, symbol
 
@@ -76,6 +77,8 @@ def report(sources: Source | Sequence[Source], out: str | Path = "report.html", 
         .render(
             title=title or _title([m for m, _ in models]),
             models=[_view(m, a.options, a.versions) for m, a in models],
+            pairs=pair_rows(analyses),
+            pair_figures=pair_figures(analyses),
             options=options,
             symbol=symbol(options["uncertainty"]),
             source=SOURCE,
@@ -180,6 +183,7 @@ def _view(model: ModelAnalysis, options: dict[str, Any], versions: dict[str, str
         "figures": _figures(model, index),
         "examples": [describe(model, row, title) for title, row in choose(model)] if study else [],
         "comparison": comparison(s, index),
+        "indices": index_rows(model),
         "tiers": {side: [r for r in tiers if r["side"] == side] for side in ("vision", "text")},
         "study": study,
         "timing": _timing(study),
@@ -227,6 +231,9 @@ def _figures(model: ModelAnalysis, index: str) -> dict[str, str]:
     for side in ("vision", "text"):
         if any(r["side"] == side and r["n"] for r in model.summary.get("tiers") or []):
             figures[f"entropy_{side}"] = draw(partial(_tier_figure, model, side, index), 4.6, 3.3)
+    if len(model.summary.get("indices") or []) > 1:
+        height = 1.2 + 0.36 * len(model.summary["indices"])
+        figures["indices"] = draw(lambda ax: plots.indices(model, ax=ax), 7.2, height)
     if model.layers is not None:
         figures["heatmap"] = draw(lambda ax: plots.layer_heatmap(model, index, ax=ax), 7.2, 4.5)
         figures["oscillations"] = draw(lambda ax: plots.oscillations(model, ax=ax), 4.6, 3.6)

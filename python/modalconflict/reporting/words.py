@@ -69,7 +69,39 @@ def paragraph(summary: dict[str, Any], options: dict[str, Any]) -> list[str]:
     list of str
         Plain text; what the numbers do not show is said to be not shown.
     """
-    return [*_rates(summary, options), *_law(summary, options), *_balance(summary, options), *_layers(summary, options)]
+    parts = (_rates, _bounds, _law, _balance, _layers)
+    return [sentence for part in parts for sentence in part(summary, options)]
+
+
+def _bounds(summary: dict[str, Any], options: dict[str, Any]) -> list[str]:
+    """What it means that a server names the likeliest tokens alone."""
+    bounds = summary.get("bounds")
+    if bounds is None:
+        return []
+    if not bounds["applies"]:
+        return ["The entropies of these records are lower bounds; the index used here is not an entropy and is exact."]
+    out = [
+        f"The entropies are lower bounds in {bounds['lower_bounds']:,} of the {bounds['runs']:,} unimodal runs, since the server named "
+        "the likeliest tokens alone; a relative uncertainty of two lower bounds is itself no bound."
+    ]
+    gap, delta = bounds["gap"], bounds["delta"]
+    if gap is None:
+        out.append("How far the entropies may lie above them is not known: the size of the vocabulary was not given.")
+        return out
+    out.append(
+        f"The upper bounds lie {signed(gap['median'], 3)} nats above them in the median run and {signed(gap['largest'], 3)} at most."
+    )
+    if delta is not None:
+        out.append(
+            f"So ΔH_rel of a case is known within a range of {signed(delta['median'])} in the median and {signed(delta['largest'])} at most"
+            + (
+                f"; in {percent(delta['clear'])} of the cases that range does not hold the balance point."
+                if delta["clear"] is not None
+                else "."
+            )
+        )
+    out.append("The index margin, which the two likeliest tokens determine, is exact.")
+    return out
 
 
 def _rates(summary: dict[str, Any], options: dict[str, Any]) -> list[str]:
