@@ -239,7 +239,8 @@ def run(
     if engine != "local":
         if engine != "ray":
             raise InvalidArgument(f"engine '{engine}' is neither local nor ray; choose one of them")
-        from modalconflict.distributed.study import WorkerTask, run_on_ray
+        from modalconflict.distributed.study import run_on_ray
+        from modalconflict.distributed.worker import WorkerTask
 
         places = {"model": bundle_folder, "dataset": getattr(dataset, "path", dataset), "tuned_lens": lens_folder}
         return run_on_ray(
