@@ -35,6 +35,8 @@ def assert_same_records(found: pa.Table, expected: pa.Table, tolerance: float = 
         inner = kind.value_type if hasattr(kind, "value_type") else kind
         if pa.types.is_floating(inner):
             a, b = (pc.list_flatten(t[name]) if inner is not kind else t[name] for t in (found, expected))
-            np.testing.assert_allclose(a.to_numpy(), b.to_numpy(), rtol=tolerance, atol=tolerance, err_msg=name)
+            # a column that holds nothing but nulls comes as objects
+            values = [np.asarray(column.to_numpy(), dtype=np.float64) for column in (a, b)]
+            np.testing.assert_allclose(*values, rtol=tolerance, atol=tolerance, err_msg=name)
         else:
             assert found[name].to_pylist() == expected[name].to_pylist(), name
