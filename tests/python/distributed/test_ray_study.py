@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,13 +94,17 @@ def test_two_nodes_give_the_table_of_one_process(
 def test_the_groups_of_a_lost_node_run_again_elsewhere(
     cluster: Any, bundle: Path, data: Path, alone: Any, tmp_path: Path
 ) -> None:
+    def workers() -> list[Any]:
+        return [a for a in ray._private.state.actors().values() if a["State"] == "ALIVE"]
+
     def lose_a_node(progress: Any) -> None:
-        # here and now, while the others wait: beside them the study might end before the node does
-        if progress.groups_done == 3:
-            # a node that works: the study is so short that one worker may do it all before the other has its model
-            at_work = {a["Address"]["NodeID"] for a in ray._private.state.actors().values() if a["State"] == "ALIVE"}
-            node = next(n for n in cluster.worker_nodes if n.node_id in at_work)
-            cluster.remove_node(node, allow_graceful=False)
+        # while the others wait, and until Ray knows of it: the study is so short that it would end first
+        if progress.groups_done == 1:
+            lost = workers()[0]["Address"]["NodeID"]
+            cluster.remove_node(next(n for n in cluster.worker_nodes if n.node_id == lost), allow_graceful=False)
+            deadline = time.monotonic() + 60
+            while any(a["Address"]["NodeID"] == lost for a in workers()) and time.monotonic() < deadline:
+                time.sleep(0.1)
 
     try:
         result = mc.run(bundle, data, tmp_path / "study", engine="ray", workers=2, progress=lose_a_node)
